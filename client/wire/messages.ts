@@ -1,0 +1,263 @@
+/**
+ * What crosses a socket: every message as a positional array whose first element is its tag. PROTOCOL.md tells the
+ * conversations; this file is their grammar, and the door at which bytes from a socket become trusted shapes.
+ *
+ * Positional arrays cost a quarter of what maps cost to encode and decode, and any MessagePack library reads them.
+ * Keys travel as *binary strings* (one character per byte of the encoded key), values as bytes that only clients
+ * (and server-side operations) look into.
+ */
+import { limits } from './limits.ts';
+
+/** An encoded key, one character (0 to 255) per byte: a string, so that maps can be keyed by it. */
+export type Key = string;
+/** An encoded value; `null` is a deletion. */
+export type Value = Uint8Array | null;
+/** The timestamp at which a value was committed; 0 for a key that never had one. */
+export type Version = number;
+/** Committed at that timestamp, or `ABORT`. */
+export type Decision = number;
+export const ABORT: Decision = 0;
+/** In place of a decision: none is known. */
+export const UNDECIDED = -1;
+
+/** A transaction's name: who coordinates it, in which of that node's lives, and which of that life's transactions it is. */
+export interface TxnId {
+  readonly node: string;
+  readonly incarnation: number;
+  readonly number: number;
+}
+
+/** Reads flat: key, version seen, key, version seen, ... Writes flat: key, value, key, value, ... sorted by partition and key. */
+export type Body = [reads: (Key | Version)[], writes: (Key | Value)[]];
+
+/** Server-side operations flat: kind, key, operand, min, max; operand and bounds as encoded values, null for none. */
+export type Operations = (number | Key | Value)[];
+export const operationKinds = ['add', 'min', 'max'] as const;
+export type OperationKind = (typeof operationKinds)[number];
+/** Fields per operation in `Operations`. */
+export const operationStride = 5;
+
+export const Tag = {
+  hello: 1, welcome: 2, refuse: 3, ping: 4, pong: 5,
+
+  prepare: 10, vote: 11, accept: 12, accepted: 13, recover: 14, promise: 15, rejected: 16, decide: 17, decided: 18, finished: 19,
+  marks: 20, claims: 21,
+
+  peek: 30, peeked: 31, confirm: 32, confirmed: 33,
+
+  roots: 40, differ: 41, list: 42, listed: 43, pull: 44, pulled: 45,
+
+  get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71,
+} as const;
+export type Tag = (typeof Tag)[keyof typeof Tag];
+
+/** A replica's vote. Everything but `ok` is a NO, with its reason. */
+export const Vote = { none: 0, ok: 1, stale: 2, conflict: 3, wrongView: 4, superseded: 5 } as const;
+export type Vote = (typeof Vote)[keyof typeof Vote];
+
+/** Why a transaction was aborted, as the client is told. */
+export const AbortReason = { stale: 1, conflict: 2, timeout: 3, superseded: 4, boundMin: 5, boundMax: 6, operand: 7 } as const;
+export type AbortReason = (typeof AbortReason)[keyof typeof AbortReason];
+
+type T = typeof Tag;
+type Id = [node: string, incarnation: number, number: number];
+
+/* Session */
+export type Hello = [T['hello'], protocolVersion: number, clusterId: string | null, nodeId: string | null, storeId: string | null, incarnation: number, expectedNodeId: string | null];
+export type Welcome = [T['welcome'], protocolVersion: number, clusterId: string, nodeId: string, storeId: string, incarnation: number, view: unknown];
+export type Refuse = [T['refuse'], code: string, message: string];
+export type Ping = [T['ping'], sentAtMs: number];
+export type Pong = [T['pong'], sentAtMs: number];
+
+/* Commit, between nodes */
+export type Prepare = [T['prepare'], ...Id, epoch: number, timestamp: number, protocol: number, body: Uint8Array];
+/** `detail`: the timestamp voted (ok), the version held (stale), the voter's epoch (wrongView), else 0. `key` and `holder` say what was in the way. */
+export type VoteMessage = [T['vote'], ...Id, vote: Vote, detail: number, key: Key | null, holder: string | null];
+export type Accept = [T['accept'], ...Id, round: number, proposer: string, decision: Decision];
+export type Accepted = [T['accepted'], ...Id, round: number, proposer: string];
+export type Recover = [T['recover'], ...Id, round: number, proposer: string, epoch: number];
+/** `timestamp` goes with an ok vote. `acceptedRound` is -1 for none. `body` where the answerer has one. */
+export type Promised = [T['promise'], ...Id, round: number, proposer: string, vote: Vote, timestamp: number, acceptedRound: number, acceptedProposer: string, acceptedDecision: Decision, body: Uint8Array | null];
+/** A recover or accept refused, for a higher ballot was promised. */
+export type Rejected = [T['rejected'], ...Id, round: number, proposer: string, promisedRound: number, promisedProposer: string];
+/** The transaction is decided. `body` only for a replica that may hold no record of it. Also the answer of a replica that is asked to vote on, accept or recover what it knows to be decided. */
+export type Decide = [T['decide'], ...Id, decision: Decision, body: Uint8Array | null];
+/** The outcomes of these transactions of one coordinator are durable here. */
+export type Decided = [T['decided'], node: string, incarnation: number, numbers: number[]];
+/** Nothing about this transaction can change any more. `outcome`: its commit timestamp; ABORT if the answerer keeps no commit of that name (proof of an abort only from a majority of the home group); UNDECIDED if it has forgotten. */
+export type Finished = [T['finished'], ...Id, outcome: Decision];
+/** The sender's own transactions: all below `watermark` are decided, and finished too but for `exceptions`. */
+export type Marks = [T['marks'], watermark: number, exceptions: number[]];
+/** Flat, per node: its id, the incarnation below which the sender votes no more, 1 if it holds an undecided record from below that. */
+export type Claims = [T['claims'], claims: (string | number)[]];
+
+/* Reads, between nodes */
+export type Peek = [T['peek'], request: number, epoch: number, keys: Key[], withValues: boolean];
+/** Flat: version, value, ... in the order asked; values are null where not asked for. `refusedEpoch` is not 0 when the replica's view is newer: then nothing else counts. */
+export type Peeked = [T['peeked'], request: number, refusedEpoch: number, withValues: boolean, versionsAndValues: (Version | Value)[]];
+export type Confirm = [T['confirm'], request: number, epoch: number, keys: Key[], versions: Version[]];
+/** `staleKey` is null when every version is still the newest here. */
+export type Confirmed = [T['confirmed'], request: number, refusedEpoch: number, staleKey: Key | null];
+
+/* Healing, between nodes */
+/** `roots`: 16 bytes per partition. */
+export type Roots = [T['roots'], request: number, partitions: number[], roots: Uint8Array];
+/** Flat: partition, its leaf digests; only those partitions whose root differs. */
+export type Differ = [T['differ'], request: number, differing: (number | Uint8Array)[]];
+/** `leaves`: one bit per leaf of the partition; `after`: continue behind this key. */
+export type List = [T['list'], request: number, partition: number, leaves: number, after: Key | null];
+/** Flat: key, version. `more`: the list was cut; ask again after its last key. */
+export type Listed = [T['listed'], request: number, keysAndVersions: (Key | Version)[], more: boolean];
+export type Pull = [T['pull'], request: number, keys: Key[]];
+/** Flat: key, version, value. */
+export type Pulled = [T['pulled'], request: number, entries: (Key | Version | Value)[]];
+
+/* Client */
+/** Linearizable reads. */
+export type Get = [T['get'], request: number, deadlineMs: number, epoch: number, keys: Key[]];
+/** The latest committed values of this one replica; a transaction checks them at commit. */
+export type Read = [T['read'], request: number, deadlineMs: number, epoch: number, keys: Key[]];
+/** Flat: version, value, in the order asked; the first of what was asked for, as many as fit (`answerBytesTarget`), one at least. The rest is to be asked for again. */
+export type Values = [T['values'], request: number, versionsAndValues: (Version | Value)[]];
+/** `lease`: the turn given with an earlier `aborted`, or 0. `wantTurn`: on a conflict, hold my place for a moment. */
+export type Commit = [T['commit'], request: number, deadlineMs: number, number: number, epoch: number, protocol: number, lease: number, wantTurn: boolean, body: Uint8Array, operations: Operations | null];
+/** `version` is the commit timestamp; 0 for a transaction that only read. */
+export type Committed = [T['committed'], request: number, version: Version];
+/** `lease` is not 0 if the caller has its turn now; `fresh` then holds key, version, value of its keys, flat, as many as fit. `value`: what a bound or operand clashed with. */
+export type Aborted = [T['aborted'], request: number, reason: AbortReason, key: Key | null, value: Value, lease: number, fresh: (Key | Version | Value)[] | null];
+/** What became of this transaction? `partitions`: those it touches, its home first. */
+export type Resolve = [T['resolve'], request: number, deadlineMs: number, ...Id, epoch: number, protocol: number, partitions: number[]];
+/** The turn is not needed any more. */
+export type GiveUp = [T['giveUp'], lease: number];
+/** From now on the session's transactions take the numbers first, first + 1, ..., first + count - 1, and none of earlier grants. */
+export type Grant = [T['grant'], first: number, count: number];
+export type Status = [T['status'], request: number];
+export type StatusIs = [T['statusIs'], request: number, status: unknown];
+export type Failed = [T['failed'], request: number, code: string, message: string];
+
+export type Message =
+  | Hello | Welcome | Refuse | Ping | Pong
+  | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims
+  | Peek | Peeked | Confirm | Confirmed
+  | Roots | Differ | List | Listed | Pull | Pulled
+  | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed;
+
+export type MessageOf<K extends Tag> = Extract<Message, [K, ...unknown[]]>;
+
+/* The grammar, checked against the types above by the compiler. */
+
+type Check<V> = ((value: unknown) => boolean) & { readonly checks?: V };
+type Checked<C> = C extends { readonly checks?: infer V } ? Exclude<V, undefined> : never;
+type Checks<M extends unknown[]> = M extends [unknown, ...infer Rest] ? { [I in keyof Rest]: Check<Rest[I]> } : never;
+
+const check = <V>(test: (value: unknown) => boolean): Check<V> => test;
+
+const uint = check<number>((v) => Number.isSafeInteger(v) && (v as number) >= 0);
+const atLeastMinusOne = check<number>((v) => Number.isSafeInteger(v) && (v as number) >= -1);
+const finite = check<number>((v) => typeof v === 'number' && Number.isFinite(v));
+const bool = check<boolean>((v) => typeof v === 'boolean');
+const name = check<string>((v) => typeof v === 'string' && v.length <= limits.nameLengthMax);
+const text = check<string>((v) => typeof v === 'string' && v.length <= 4_096);
+const bytes = check<Uint8Array>((v) => v instanceof Uint8Array);
+const binaryString = /^[\0-\xff]*$/s;
+const key = check<Key>((v) => typeof v === 'string' && v.length <= limits.keyBytesMax && v.length > 0 && binaryString.test(v));
+const value = check<Value>((v) => v === null || (v instanceof Uint8Array && v.length <= limits.valueBytesMax));
+const anything = check<unknown>(() => true);
+const orNull = <V>(inner: Check<V>): Check<V | null> => (v) => v === null || inner(v);
+const oneOf = <V extends number>(values: Record<string, V>): Check<V> => {
+  const known = new Set<unknown>(Object.values(values));
+  return (v) => known.has(v);
+};
+/** A flat array of repeated groups of fields. */
+const flat = <F extends Check<unknown>[]>(...fields: F): Check<Checked<F[number]>[]> => (v) => {
+  if (!Array.isArray(v) || v.length % fields.length !== 0) return false;
+  for (let i = 0; i < v.length; i++) if (!(fields[i % fields.length] as Check<unknown>)(v[i])) return false;
+  return true;
+};
+
+/** The same with a bound on the groups of fields. */
+const atMost = <V>(groups: number, fieldsPerGroup: number, inner: Check<V[]>): Check<V[]> => (v) => Array.isArray(v) && v.length <= groups * fieldsPerGroup && inner(v);
+const keys = atMost(limits.transactionKeysMax, 1, flat(key));
+
+const id = [name, uint, uint] as const;
+const ballot = [uint, name] as const;
+const operation = check<number>((v) => v === 0 || v === 1 || v === 2);
+
+const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
+  [Tag.hello]: [uint, orNull(name), orNull(name), orNull(name), uint, orNull(name)],
+  [Tag.welcome]: [uint, name, name, name, uint, anything],
+  [Tag.refuse]: [text, text],
+  [Tag.ping]: [finite],
+  [Tag.pong]: [finite],
+
+  [Tag.prepare]: [...id, uint, uint, uint, bytes],
+  [Tag.vote]: [...id, oneOf(Vote), uint, orNull(key), orNull(text)],
+  [Tag.accept]: [...id, ...ballot, uint],
+  [Tag.accepted]: [...id, ...ballot],
+  [Tag.recover]: [...id, ...ballot, uint],
+  [Tag.promise]: [...id, ...ballot, oneOf(Vote), uint, atLeastMinusOne, name, atLeastMinusOne, orNull(bytes)],
+  [Tag.rejected]: [...id, ...ballot, ...ballot],
+  [Tag.decide]: [...id, uint, orNull(bytes)],
+  [Tag.decided]: [name, uint, flat(uint)],
+  [Tag.finished]: [...id, atLeastMinusOne],
+  [Tag.marks]: [uint, flat(uint)],
+  [Tag.claims]: [flat(name, uint, uint)],
+
+  [Tag.peek]: [uint, uint, keys, bool],
+  [Tag.peeked]: [uint, uint, bool, flat(uint, value)],
+  [Tag.confirm]: [uint, uint, keys, flat(uint)],
+  [Tag.confirmed]: [uint, uint, orNull(key)],
+
+  [Tag.roots]: [uint, flat(uint), bytes],
+  [Tag.differ]: [uint, flat(uint, bytes)],
+  [Tag.list]: [uint, uint, uint, orNull(key)],
+  [Tag.listed]: [uint, flat(key, uint), bool],
+  [Tag.pull]: [uint, keys],
+  [Tag.pulled]: [uint, flat(key, uint, value)],
+
+  [Tag.get]: [uint, uint, uint, keys],
+  [Tag.read]: [uint, uint, uint, keys],
+  [Tag.values]: [uint, flat(uint, value)],
+  [Tag.commit]: [uint, uint, uint, uint, uint, uint, bool, bytes, orNull(flat(operation, key, value, value, value))],
+  [Tag.committed]: [uint, uint],
+  [Tag.aborted]: [uint, oneOf(AbortReason), orNull(key), value, uint, orNull(flat(key, uint, value))],
+  [Tag.resolve]: [uint, uint, ...id, uint, uint, atMost(limits.partitionsMax, 1, flat(uint))],
+  [Tag.giveUp]: [uint],
+  [Tag.grant]: [uint, uint],
+  [Tag.status]: [uint],
+  [Tag.statusIs]: [uint, anything],
+  [Tag.failed]: [uint, text, text],
+};
+
+const isReads = flat(key, uint);
+const isWrites = flat(key, value);
+
+/** The names of the tags, for logs and traces. */
+export const tagNames: ReadonlyMap<number, string> = new Map(Object.entries(Tag).map(([tagName, tag]) => [tag, tagName]));
+
+/** What is wrong with a decoded message, or null if it is well formed. */
+export function faultOf(message: unknown): string | null {
+  if (!Array.isArray(message)) return 'a message that is no array';
+  // Only a number may look into the grammar: 'constructor' is in every object.
+  if (typeof message[0] !== 'number') return 'a message whose tag is no number';
+  const fields = (grammar as Record<number, readonly ((v: unknown) => boolean)[]>)[message[0]];
+  if (fields === undefined) return `unknown message tag ${message[0]}`;
+  if (message.length !== fields.length + 1) return `${tagNames.get(message[0])} with ${message.length - 1} fields instead of ${fields.length}`;
+  for (let i = 0; i < fields.length; i++) {
+    if (!(fields[i] as (v: unknown) => boolean)(message[i + 1])) return `${tagNames.get(message[0])} with a bad field ${i + 1}`;
+  }
+  return null;
+}
+
+/** What is wrong with a decoded transaction body, or null. Checks shapes and limits, not whether the keys are ours. */
+export function bodyFaultOf(body: unknown): string | null {
+  if (!Array.isArray(body) || body.length !== 2) return 'a transaction body that is not [reads, writes]';
+  if (!isReads(body[0])) return 'a transaction body with bad reads';
+  if (!isWrites(body[1])) return 'a transaction body with bad writes';
+  if ((body[0] as unknown[]).length / 2 + (body[1] as unknown[]).length / 2 > 2 * limits.transactionKeysMax) return 'a transaction body with too many keys';
+  return null;
+}
+
+export function formatTxnId(txn: TxnId): string {
+  return `${txn.node}:${txn.incarnation}:${txn.number}`;
+}
