@@ -1,0 +1,29 @@
+/** `dtp node`: one node of the configuration, in the foreground. */
+import type { Command } from 'commander';
+import { clusterFileDefault } from './cluster-file.ts';
+import { processExitCodesHelp } from './exit-codes.ts';
+import { shellCode, spawnNode } from './node-process.ts';
+
+interface NodeCommandOptions {
+  readonly id: string;
+  readonly config: string;
+  readonly dataDirectory?: string;
+  readonly json?: boolean;
+}
+
+export function registerNode(program: Command, finish: (code: number) => void): void {
+  program
+    .command('node')
+    .summary('run one node of the configuration')
+    .description('Run one node of the configuration in the foreground, with its log on standard output, until Ctrl-C. A second Ctrl-C ends it at once.')
+    .requiredOption('--id <id>', 'which node of the configuration this is')
+    .option('--config <file>', 'the cluster’s configuration', clusterFileDefault)
+    .option('--data-directory <directory>', 'where the nodes keep their data, in place of what the configuration says')
+    .option('--json', 'log as JSON also on a terminal')
+    .addHelpText('after', processExitCodesHelp)
+    .action(async ({ id, config, dataDirectory, json }: NodeCommandOptions) => {
+      const node = spawnNode({ id, config, dataDirectory, json });
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => node.child.kill(signal));
+      finish(shellCode(await node.ended));
+    });
+}

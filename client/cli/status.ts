@@ -1,0 +1,94 @@
+/** `dtp status`: what every node says of itself, side by side. */
+import type { Command } from 'commander';
+import type { Database, NodeStatus } from '../index.ts';
+import { withConnectionOptions, withDatabase } from './connection.ts';
+import type { ConnectionOptions } from './connection.ts';
+import { exitCodes } from './exit-codes.ts';
+import { table } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
+
+/** `connect` returns with the first node's answer; the others of a healthy cluster follow within this time. */
+const gatheringMs = 1_000;
+const gatheringStepMs = 50;
+
+const help = `
+Columns:
+  primary, replica     partitions that it is the first replica of, and another replica of
+  life                 how often it has been started
+  in flight, in doubt  transactions that it coordinates or holds locks of; those without a reachable majority
+  locks, records       keys locked there; transactions remembered there
+  behind               partitions in which it was last seen to differ from another replica
+  agreed               how long ago all its partitions were last seen equal to the other replicas'`;
+
+export function registerStatus(program: Command, terminal: Terminal, finish: (code: number) => void): void {
+  const command = program
+    .command('status')
+    .summary('show the nodes, and how they are')
+    .description('Show every node: its part of the data, the transactions under way, and how far it lags behind. Ends with 1 if a node does not answer.')
+    .addHelpText('after', help);
+  withConnectionOptions(command).action(async (options: ConnectionOptions) => finish(await status(options, terminal)));
+}
+
+async function status(options: ConnectionOptions, terminal: Terminal): Promise<number> {
+  const nodes = await withDatabase(options, gather);
+  const answering = nodes.filter((node) => node.reachable);
+  if (options.json === true) terminal.out(JSON.stringify({ nodes }));
+  else for (const line of describeStatus(nodes, terminal)) terminal.out(line);
+  return answering.length === nodes.length ? exitCodes.done : exitCodes.absent;
+}
+
+async function gather(db: Database): Promise<NodeStatus[]> {
+  const untilMs = performance.now() + gatheringMs;
+  for (;;) {
+    const nodes = await db.status({ timeoutMs: gatheringMs });
+    if (nodes.every((node) => node.reachable) || performance.now() >= untilMs) return nodes;
+    await new Promise((resume) => setTimeout(resume, gatheringStepMs));
+  }
+}
+
+export function describeStatus(nodes: readonly NodeStatus[], { paint }: Pick<Terminal, 'paint'>): string[] {
+  const rows = nodes.map((node) => {
+    const at = (...path: string[]): string | number => cell(dig(node, path));
+    const state = node.reachable ? paint('green', 'up') : paint('red', 'down');
+    return [
+      node.id, node.url, state, at('epoch'), at('incarnation'), duration(dig(node, ['uptimeMs'])), at('partitions', 'primary'), at('partitions', 'replica'),
+      at('transactions', 'inFlight'), at('transactions', 'inDoubt'), at('transactions', 'locks'), at('transactions', 'records'),
+      at('lag', 'partitionsBehind'), ago(dig(node, ['lag', 'lastAgreementMs'])),
+    ];
+  });
+  const head = ['node', 'address', 'state', 'epoch', 'life', 'uptime', 'primary', 'replica', 'in flight', 'in doubt', 'locks', 'records', 'behind', 'agreed'];
+  const lines = table(head, rows, (text) => paint('bold', text));
+  const silent = nodes.filter((node) => !node.reachable).map(({ id, reason }) => paint('yellow', `${id} does not answer: ${reason ?? 'no reason is known'}`));
+  const apart = nodes.flatMap((node) => downPeers(node).map((peer) => paint('yellow', `${node.id} has no connection to ${peer}`)));
+  return [...lines, ...(silent.length + apart.length === 0 ? [] : ['', ...silent, ...apart])];
+}
+
+/** Peers that a node is not connected to. */
+function downPeers(node: NodeStatus): string[] {
+  const peers = dig(node, ['peers']);
+  if (!Array.isArray(peers)) return [];
+  return peers.filter((peer) => dig(peer, ['up']) === false).map((peer) => String(dig(peer, ['id'])));
+}
+
+/** Nodes of another version may tell other things: what is not there is left empty. */
+function dig(value: unknown, path: readonly string[]): unknown {
+  return path.reduce((inner, name) => (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined), value);
+}
+
+function cell(value: unknown): string | number {
+  return typeof value === 'number' ? value : value === undefined || value === null ? '' : String(value);
+}
+
+const units: readonly (readonly [ms: number, name: string])[] = [[86_400_000, 'd'], [3_600_000, 'h'], [60_000, 'min'], [1_000, 's']];
+
+/** In the largest unit of which there are at least two. */
+export function duration(ms: unknown): string {
+  if (typeof ms !== 'number' || !(ms >= 0)) return '';
+  const [unitMs, name] = units.find(([each]) => ms >= 2 * each) ?? [1_000, 's'];
+  return name === 's' ? `${(ms / unitMs).toFixed(ms < 10_000 ? 1 : 0)} s` : `${Math.floor(ms / unitMs)} ${name}`;
+}
+
+function ago(ms: unknown): string {
+  const text = duration(ms);
+  return text === '' ? '' : `${text} ago`;
+}

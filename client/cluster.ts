@@ -1,0 +1,126 @@
+/** The database as a program sees it: `connect`, and what can be done with what it resolves to. */
+import type { Key } from './keys.ts';
+import { settingsOf, type ConnectOptions, type ConnectOptionsInEnvironment, type OperationOptions, type TransactionOptions, type WriteOptions } from './options.ts';
+import { Router, type ClientStats } from './routing.ts';
+import { GetCall, StatusCall, WriteCall, type NodeStatus } from './single.ts';
+import { decodeOrUndefined, entryOf, type Transaction, type VersionedValue } from './transaction.ts';
+import { TransactionRun } from './transaction-run.ts';
+import type { Call } from './call.ts';
+import { realEnvironment } from './wire/real-environment.ts';
+import { encodeValue } from './wire/values.ts';
+
+/**
+ * Connects to a cluster by the addresses of one or more of its nodes; the others are learned from it.
+ *
+ * Resolves when a node answers. Nodes that don't are done without, and tried again in the background for as long as the
+ * database is open.
+ *
+ * @throws (rejects with) DtpError: `invalid-argument` or `unknown-protocol` for bad options; `unreachable` if no node answers within
+ * `connectTimeoutMs`; `wrong-cluster` or `wrong-version` if all that answer are of another cluster or speak another version.
+ *
+ * @example
+ * const db = await connect({ nodes: ['ws://127.0.0.1:7101'] });
+ * await db.set(['account', 'alice'], { balance: 100n, opened: new Date() });
+ */
+export async function connect(options: ConnectOptions): Promise<Database> {
+  const environment = (options as Partial<ConnectOptionsInEnvironment>).environment ?? realEnvironment();
+  return new Database(await Router.open(settingsOf(options), environment));
+}
+
+/**
+ * A connected cluster. One is enough for a whole process: it holds one session with every node and may be used by any
+ * number of callers at once.
+ *
+ * Every method rejects with a DtpError, whose `code` is one of `errorCodes`. Where `error.definite` is true, nothing was
+ * written. TransactionOutcomeUnknown (`outcome-unknown`) is the one exception: no majority answered in time, so it
+ * may have been written or not. Common to all: `key-unsupported` and `key-too-large` before anything is sent;
+ * `deadline-exceeded`, `unreachable` (no replica is connected) and `unavailable` (no majority is) when the time is up; `overloaded`
+ * when more requests are under way than the bounds allow; `cancelled` by the signal; `closed` after `close`.
+ */
+export class Database {
+  readonly #router: Router;
+
+  /** Made by `connect`. */
+  constructor(router: Router) {
+    this.#router = router;
+  }
+
+  /**
+   * The value of a key, linearizable: it is at least as new as whatever anybody was told before the call. `undefined` if
+   * the key is absent, or if `undefined` is what was stored (`entry` tells which); a stored `null` is `null`. `T` is the
+   * caller's word, nothing checks it: say `get<Account | undefined>` where the key may be absent.
+   */
+  get<T = unknown>(key: Key, options?: OperationOptions): Promise<T> {
+    return begin(() => new GetCall(this.#router, key, options, (_version, value) => decodeOrUndefined(value) as T));
+  }
+
+  /** The values of several keys, in the order asked, as they were together at one instant: a transaction that only reads. */
+  getMany<T = unknown>(keys: readonly Key[], options?: TransactionOptions): Promise<T[]> {
+    return this.transaction((tx) => tx.getMany<T>(keys), options);
+  }
+
+  /** The value of a key with the version at which it was committed, linearizable; `undefined` if the key is absent. */
+  entry<T = unknown>(key: Key, options?: OperationOptions): Promise<VersionedValue<T> | undefined> {
+    return begin(() => new GetCall(this.#router, key, options, (version, value) => entryOf<T>(version, value)));
+  }
+
+  /**
+   * Sets a key, whatever it held. Durable on a majority of its replicas when it resolves, to the version it has got.
+   * Rejects also with `value-unsupported` and `value-too-large`, before anything is sent, and with TransactionOutcomeUnknown.
+   */
+  set(key: Key, value: unknown, options?: WriteOptions): Promise<{ version: number }> {
+    return begin(() => new WriteCall(this.#router, key, encodeValue(value), options));
+  }
+
+  /** Deletes a key, whether it is there or not. Otherwise as `set`. */
+  delete(key: Key, options?: WriteOptions): Promise<{ version: number }> {
+    return begin(() => new WriteCall(this.#router, key, null, options));
+  }
+
+  /**
+   * Runs the function as a transaction and resolves to what it returns: all of its changes take effect at one instant,
+   * at which everything that it read was current, or none does. They are durable when it resolves.
+   *
+   * The function is run again, from the start, when another transaction got in the way. So it must do nothing to the
+   * outside world, and everything that it starts with `tx` it must await. What it reads, while it runs, may not have been
+   * current all at once; that is checked at its end.
+   *
+   * If it throws, nothing is written and the transaction rejects with what it threw - once it is sure that what it
+   * read was current, else it runs again.
+   *
+   * Rejects also with `conflict` after `maxAttempts`; BoundCrossed (`bound-crossed`) and `operand-unsupported` by `tx.add` and its like;
+   * `transaction-too-large`; TransactionOutcomeUnknown.
+   */
+  transaction<R>(fn: (tx: Transaction) => R | PromiseLike<R>, options?: TransactionOptions): Promise<R> {
+    return begin(() => new TransactionRun(this.#router, fn, options));
+  }
+
+  /** What every node says of itself. Nodes that don't answer within the timeout are told as `reachable: false`. */
+  status(options?: OperationOptions): Promise<NodeStatus[]> {
+    return begin(() => new StatusCall(this.#router, options));
+  }
+
+  /** Counts of all writes and transactions through this handle so far. */
+  get stats(): ClientStats {
+    return { ...this.#router.stats };
+  }
+
+  /** Ends everything under way - calls reject with `closed`, commits already sent with TransactionOutcomeUnknown - and all connections. May be called again. */
+  close(): Promise<void> {
+    return this.#router.close();
+  }
+
+  /** For `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** What is wrong with the arguments comes as a rejection, like everything else. */
+function begin<R>(make: () => Call<R>): Promise<R> {
+  try {
+    return make().begin();
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}

@@ -1,0 +1,10 @@
+/** The public surface of the client: what `import ... from 'dtp-cluster'` gives. */
+export { connect, Database } from './cluster.ts';
+export type { Key, KeyPart } from './keys.ts';
+export type { ConnectOptions, OperationOptions, TransactionOptions, WriteOptions } from './options.ts';
+export type { ClientStats } from './routing.ts';
+export type { NodeStatus } from './single.ts';
+export type { Bounds, Transaction, VersionedValue } from './transaction.ts';
+export { BoundCrossed, DtpError, errorCodes, TransactionOutcomeUnknown, type ErrorCode } from './wire/errors.ts';
+export { limits } from './wire/limits.ts';
+export { availableProtocols, type CommitProtocol } from './wire/protocols.ts';
