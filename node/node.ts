@@ -1,0 +1,301 @@
+/**
+ * A node: its parts, and which part each message is for. Nothing is decided here.
+ *
+ * Every entrance from outside (a message, a timer, a session that opens or ends, a finished write) runs inside
+ * `loopback.during`, so that what a part says to its own node is handled when that part is done.
+ */
+import { DtpError, type ErrorCode } from '../client/wire/errors.ts';
+import { limits } from '../client/wire/limits.ts';
+import { Tag, type Hello, type Message, type MessageOf } from '../client/wire/messages.ts';
+import { refusal, Session, sessionDefaults, type SessionEnd, type SessionMessage } from '../client/wire/session.ts';
+import type { Timer } from '../client/wire/environment.ts';
+import { Loopback } from './cluster/outbox.ts';
+import { placementInWords, Topology } from './cluster/topology.ts';
+import type { ClusterConfig } from './config.ts';
+import { assemble, type Parts } from './parts.ts';
+import type { Listener, Runtime } from './runtime/runtime.ts';
+import { Kind } from './store/records.ts';
+import { Store } from './store/store.ts';
+import { parseBody } from './txn/body.ts';
+import { firstThatFit, type ReadEntry, type ReadFailure } from './txn/reads.ts';
+import { HybridClock } from './txn/clock.ts';
+import { Ledger } from './txn/ledger.ts';
+
+/** Marks are told this often; more often frees memory sooner and costs a little more journal. */
+const marksIntervalMs = 100;
+const closingIntervalMs = 1_000;
+
+type PeerHandlers = { readonly [K in Tag]?: (from: string, message: MessageOf<K>, incarnation: number) => void };
+type ClientHandlers = { readonly [K in Tag]?: (client: Session, message: MessageOf<K>) => void };
+
+export class Node {
+  readonly #runtime: Runtime;
+  readonly #config: ClusterConfig;
+  readonly #topology: Topology;
+  readonly #clock: HybridClock;
+  readonly #store: Store;
+  readonly #ledger: Ledger;
+  readonly #loopback: Loopback;
+  readonly #clients = new Set<Session>();
+  readonly #startedAtMs: number;
+  #parts: Parts | null = null;
+  #listener: Listener | null = null;
+  #timer: Timer | null = null;
+  #stopping = false;
+  #ticks = 0;
+  /** What was last told of our transactions; told again when it changes, or when somebody may have missed it. */
+  #lastMarks = '';
+
+  constructor(runtime: Runtime, config: ClusterConfig, id: string) {
+    this.#runtime = runtime;
+    this.#config = config;
+    this.#startedAtMs = this.#nowMs();
+    this.#topology = new Topology(config.view, id);
+    this.#clock = new HybridClock(runtime.clock);
+    this.#store = new Store(runtime, config.store, { cluster: config.view.cluster, node: id, partitions: config.view.partitions, placement: placementInWords(config.view) }, this.#topology.partitionOf);
+    this.#ledger = new Ledger({ topology: this.#topology, store: this.#store, clock: this.#clock, nowMs: this.#nowMs, outcomeRetentionMs: config.timing.outcomeRetentionMs });
+    this.#loopback = new Loopback((message) => this.#handle(id, this.#store.incarnation, message));
+  }
+
+  /** Opens the store, then listens. Throws StoreError if the data directory is not this node's or is damaged. */
+  start(ready: (error?: Error) => void): void {
+    this.#store.open(this.#ledger, (suffix, value) => this.#ledger.restore(suffix, value), (error) => {
+      if (error !== undefined) return ready(error);
+      this.#loopback.during(() => this.#begin(ready));
+    });
+  }
+
+  /** Takes leave of everybody, writes what there is, and closes the disk. */
+  stop(done: () => void): void {
+    this.#stopping = true;
+    this.#timer?.cancel();
+    this.#listener?.close();
+    for (const client of this.#clients) client.close('the node stops');
+    this.#parts?.peers.stop();
+    this.#runtime.log.info({}, 'stopping');
+    // What was sent leaves at the end of this turn.
+    this.#runtime.defer(() => this.#store.close(done));
+  }
+
+  /** What `dtp status` shows. */
+  get status(): Record<string, unknown> {
+    const { coordinator, commits, recovery, peers, exchange, reads } = this.#parts as Parts;
+    return {
+      id: this.#topology.self,
+      incarnation: this.#store.incarnation,
+      epoch: this.#topology.epoch,
+      uptimeMs: Math.round(this.#nowMs() - this.#startedAtMs),
+      partitions: { total: this.#topology.view.partitions, ...this.#topology.partitionCounts },
+      transactions: {
+        inFlight: commits.attemptCount,
+        inDoubt: coordinator.inDoubtCount + recovery.activeCount,
+        locks: this.#ledger.locks.size,
+        records: this.#ledger.recordCount,
+        undecided: this.#ledger.undecided.size,
+        unacknowledged: coordinator.runningCount - coordinator.undecidedCount,
+        reads: reads.pendingCount,
+        ...coordinator.counters,
+        recoveries: { ...recovery.counters },
+        commits: { ...commits.counters },
+      },
+      clients: this.#clients.size,
+      peers: peers.status,
+      lag: { ...exchange.lag, ...exchange.counters },
+      /** Equal on nodes that replicate the same partitions and hold the same versions. */
+      digest: Buffer.from(this.#store.digest()).toString('hex'),
+      store: this.#store.stats,
+    };
+  }
+
+  /** This node's digest of each partition it keeps, for comparing replicas. */
+  digests(): Map<number, string> {
+    const digests = new Map<number, string>();
+    for (let partition = 0; partition < this.#topology.view.partitions; partition++) {
+      if (this.#topology.isMine(partition)) digests.set(partition, Buffer.from(this.#store.root(partition)).toString('hex'));
+    }
+    return digests;
+  }
+
+  readonly #nowMs = (): number => this.#runtime.clock.monotonicMs();
+
+  #begin(ready: (error?: Error) => void): void {
+    const { replayedRecords, replayMs } = this.#store.stats;
+    this.#runtime.log.info({ incarnation: this.#store.incarnation, replayedRecords, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
+    this.#ledger.enterDurably([Kind.floor, this.#topology.self, this.#store.storeId, this.#store.incarnation]);
+    this.#parts = assemble({
+      runtime: this.#runtime, timing: this.#config.timing, topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback,
+      received: (from, session, message) => this.#receive(from, session, message),
+      peerUp: () => (this.#lastMarks = ''),
+    });
+    const { url } = this.#topology.view.members.find(({ id }) => id === this.#topology.self) ?? { url: '' };
+    this.#listener = this.#runtime.listen(url, (connection) => this.#accept(connection), (error) => {
+      if (error !== undefined) return ready(error);
+      this.#loopback.during(() => (this.#parts as Parts).peers.start());
+      this.#tick();
+      this.#runtime.log.info({ url, epoch: this.#topology.epoch, ...this.#topology.partitionCounts }, 'ready');
+      ready();
+    });
+  }
+
+  readonly #fromPeers: PeerHandlers = {
+    [Tag.prepare]: (from, message) => this.#part.participant.onPrepare(from, message),
+    [Tag.vote]: (from, message) => this.#part.coordinator.onVote(from, message),
+    [Tag.accept]: (from, message) => this.#part.participant.onAccept(from, message),
+    [Tag.accepted]: (from, message) => (message[4] === 0 ? this.#part.coordinator : this.#part.recovery).onAccepted(from, message),
+    [Tag.recover]: (from, message) => this.#part.participant.onRecover(from, message),
+    [Tag.promise]: (from, message) => this.#part.recovery.onPromise(from, message),
+    [Tag.rejected]: (_from, message) => (message[4] === 0 ? this.#part.coordinator : this.#part.recovery).onRejected(message),
+    [Tag.decide]: (from, message) => {
+      this.#part.participant.onDecide(from, message);
+      this.#part.coordinator.onDecide(message);
+      this.#part.recovery.onDecide(message);
+    },
+    [Tag.decided]: (from, message) => this.#part.coordinator.onDecided(from, message),
+    [Tag.finished]: (from, message) => this.#part.recovery.onFinished(from, message),
+    [Tag.marks]: (from, message, incarnation) => this.#part.participant.onMarks(from, incarnation, message),
+    [Tag.claims]: (from, message) => this.#part.closing.onClaims(from, message),
+    [Tag.peek]: (from, message) => this.#part.reads.onPeek(from, message),
+    [Tag.peeked]: (from, message) => this.#part.reads.onPeeked(from, message),
+    [Tag.confirm]: (from, message) => this.#part.reads.onConfirm(from, message),
+    [Tag.confirmed]: (from, message) => this.#part.reads.onConfirmed(from, message),
+    [Tag.roots]: (from, message) => this.#part.exchange.onRoots(from, message),
+    [Tag.differ]: (from, message) => this.#part.exchange.onDiffer(from, message),
+    [Tag.list]: (from, message) => this.#part.exchange.onList(from, message),
+    [Tag.listed]: (from, message) => this.#part.exchange.onListed(from, message),
+    [Tag.pull]: (from, message) => this.#part.exchange.onPull(from, message),
+    [Tag.pulled]: (from, message) => this.#part.exchange.onPulled(from, message),
+  };
+
+  readonly #fromClients: ClientHandlers = {
+    [Tag.get]: (client, [, request, deadlineMs, epoch, keys]) => this.#get(client, request, deadlineMs, epoch, keys),
+    [Tag.read]: (client, [, request, , epoch, keys]) => this.#read(client, request, epoch, keys),
+    [Tag.commit]: (client, message) => this.#part.commits.onCommit(client, message),
+    [Tag.giveUp]: (client, [, lease]) => this.#part.commits.onGiveUp(client, lease),
+    [Tag.resolve]: (client, message) => this.#part.resolver.onResolve(client, message),
+    [Tag.status]: (client, [, request]) => client.send([Tag.statusIs, request, this.status]),
+  };
+
+  get #part(): Parts {
+    return this.#parts as Parts;
+  }
+
+  #accept(connection: Parameters<typeof Session.accept>[1]): void {
+    const options = { ...sessionDefaults, heartbeatIntervalMs: this.#config.timing.heartbeatIntervalMs };
+    const judge = (hello: Hello) => (this.#stopping ? refusal('not-ready', 'the node stops') : this.#part.peers.judge(hello));
+    Session.accept(this.#runtime, connection, judge, options, {
+      opened: (session) => this.#loopback.during(() => {
+        if (session.peer.role === 'node') return this.#part.peers.opened(session);
+        this.#clients.add(session);
+        this.#part.commits.clientOpened(session);
+      }),
+      received: (session, message) => this.#loopback.during(() => this.#receive(session.peer.nodeId, session, message)),
+      closed: (session, end) => this.#loopback.during(() => this.#closed(session, end)),
+    });
+  }
+
+  #closed(session: Session, end: SessionEnd): void {
+    if (end.code !== null && end.code !== 'unreachable') this.#runtime.log.warn({ peer: session.wasOpen ? session.peer.nodeId : null, code: end.code, why: end.message }, 'session refused');
+    if (!session.wasOpen) return;
+    if (session.peer.role === 'node') return this.#part.peers.closed(session, end);
+    this.#clients.delete(session);
+    this.#part.commits.clientClosed(session);
+  }
+
+  /** The door for what is inside a message's bytes; its shape was checked when it was decoded. `from` is null for a client. */
+  #receive(from: string | null, session: Session, message: SessionMessage): void {
+    if (this.#stopping) return;
+    const fault = this.#bodyFault(message) ?? (handles(from === null ? this.#fromClients : this.#fromPeers, message) ? null : `message ${message[0]} is not for a node to hear from a ${session.peer.role}`);
+    if (fault !== null) {
+      this.#runtime.log.warn({ peer: from, why: fault }, 'message refused');
+      session.refuse('bad-message', fault);
+    } else if (from === null) {
+      (this.#fromClients[message[0]] as (client: Session, message: Message) => void)(session, message);
+    } else {
+      this.#handle(from, session.peer.incarnation, message);
+    }
+  }
+
+  #handle(from: string, incarnation: number, message: Message): void {
+    (this.#fromPeers[message[0]] as (from: string, message: Message, incarnation: number) => void)(from, message, incarnation);
+  }
+
+  #bodyFault(message: SessionMessage): string | null {
+    const body = bodyOf(message);
+    if (body === null) return null;
+    try {
+      const { partitions } = parseBody(body, this.#topology.partitionOf);
+      return partitions.length === 0 && message[0] !== Tag.commit ? 'a transaction that touches nothing' : null;
+    } catch (error) {
+      if (error instanceof DtpError) return error.message;
+      throw error;
+    }
+  }
+
+  #get(client: Session, request: number, deadlineMs: number, epoch: number, keys: readonly string[]): void {
+    if (this.#part.reads.pendingCount >= limits.coordinatorReadsMax) return client.send([Tag.failed, request, 'overloaded', 'too many reads are under way here']);
+    if (epoch !== this.#topology.epoch) return client.send([Tag.failed, request, 'wrong-view', `the view is of epoch ${this.#topology.epoch}, not ${epoch}`]);
+    this.#part.reads.get(
+      keys,
+      this.#nowMs() + Math.min(deadlineMs, limits.deadlineMsMax),
+      (entries) => client.send([Tag.values, request, firstThatFit(entries)]),
+      (why) => client.send([Tag.failed, request, ...readFailures[why]]),
+    );
+  }
+
+  #read(client: Session, request: number, epoch: number, keys: readonly string[]): void {
+    const here = epoch === this.#topology.epoch && keys.every((key) => this.#topology.isMine(this.#topology.partitionOf(key)));
+    if (!here) return client.send([Tag.failed, request, 'wrong-view', 'this node keeps no replica of that key in the present view']);
+    client.send([Tag.values, request, firstThatFit(entriesOf(this.#store, keys))]);
+  }
+
+  #tick(): void {
+    const { tickIntervalMs } = this.#config.timing;
+    this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
+    this.#loopback.during(() => {
+      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.exchange]) part.tick();
+      this.#ticks++;
+      if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();
+      if (this.#ticks % Math.ceil(closingIntervalMs / tickIntervalMs) === 0) this.#part.closing.tick();
+    });
+  }
+
+  #tellMarks(): void {
+    const { coordinator, commits, peers } = this.#part;
+    const marks = coordinator.marks(commits.lowestPending);
+    const text = marks.join();
+    if (text === this.#lastMarks) return;
+    this.#lastMarks = text;
+    for (const { id } of this.#topology.view.members) peers.send(id, marks);
+  }
+}
+
+/** As clients are told. */
+const readFailures = {
+  timeout: ['deadline-exceeded', 'no majority of replicas answered in time'],
+  wrongView: ['wrong-view', 'a replica has a newer view'],
+  unavailable: ['unavailable', 'no majority of replicas is connected'],
+} as const satisfies Record<ReadFailure, readonly [ErrorCode, string]>;
+
+function* entriesOf(store: Store, keys: readonly string[]): Generator<ReadEntry> {
+  for (const key of keys) yield store.entry(key) ?? { version: 0, value: null };
+}
+
+function handles(handlers: PeerHandlers | ClientHandlers, message: Message): boolean {
+  return handlers[message[0]] !== undefined;
+}
+
+/** The opaque transaction body of the messages that carry one. */
+function bodyOf(message: SessionMessage): Uint8Array | null {
+  switch (message[0]) {
+    case Tag.prepare:
+      return message[7];
+    case Tag.decide:
+      return message[5];
+    case Tag.promise:
+      return message[11];
+    case Tag.commit:
+      return message[8];
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,88 @@
+/** The composition root: makes the parts of a node and connects them. */
+import type { Session, SessionMessage } from '../client/wire/session.ts';
+import type { Loopback } from './cluster/outbox.ts';
+import { Peers } from './cluster/peers.ts';
+import type { Topology } from './cluster/topology.ts';
+import type { Timing } from './config.ts';
+import { Exchange } from './heal/exchange.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import { Kind } from './store/records.ts';
+import type { Store } from './store/store.ts';
+import type { HybridClock } from './txn/clock.ts';
+import { Closing } from './txn/closing.ts';
+import { Commits } from './txn/commits.ts';
+import { Coordinator } from './txn/coordinator.ts';
+import type { Ledger } from './txn/ledger.ts';
+import { Orphans } from './txn/orphans.ts';
+import { Participant } from './txn/participant.ts';
+import { Reads } from './txn/reads.ts';
+import { Recovery } from './txn/recovery.ts';
+import { Resolver } from './txn/resolver.ts';
+
+export interface Core {
+  readonly runtime: Runtime;
+  readonly timing: Readonly<Timing>;
+  readonly topology: Topology;
+  readonly clock: HybridClock;
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly loopback: Loopback;
+  /** A message of a peer, its shape checked. */
+  readonly received: (from: string, session: Session, message: SessionMessage) => void;
+  readonly peerUp: (node: string) => void;
+}
+
+export interface Parts {
+  readonly peers: Peers;
+  readonly participant: Participant;
+  readonly coordinator: Coordinator;
+  readonly commits: Commits;
+  readonly reads: Reads;
+  readonly recovery: Recovery;
+  readonly orphans: Orphans;
+  readonly resolver: Resolver;
+  readonly closing: Closing;
+  readonly exchange: Exchange;
+}
+
+/** Precondition: the store is open. */
+export function assemble({ runtime, timing, topology, clock, store, ledger, loopback, received, peerUp }: Core): Parts {
+  const { storeId, incarnation } = store;
+  const nowMs = () => runtime.clock.monotonicMs();
+  const randomUint32 = () => runtime.randomUint32();
+  const during = (work: () => void) => loopback.during(work);
+  const defer = (action: () => void) => runtime.defer(action);
+  const floorOf = (node: string) => ledger.lives.floorOf(node);
+  const raiseFloor = (node: string, peerStoreId: string, peerIncarnation: number) => {
+    if ((floorOf(node)?.incarnation ?? 0) < peerIncarnation) ledger.enterDurably([Kind.floor, node, peerStoreId, peerIncarnation]);
+  };
+  const peers = new Peers({
+    runtime, topology, loopback, storeId, incarnation, heartbeatIntervalMs: timing.heartbeatIntervalMs, floorOf, raiseFloor, received,
+    up: (node) => {
+      coordinator.peerUp(node);
+      recovery.peerUp(node);
+      exchange.peerUp(node);
+      peerUp(node);
+    },
+    down: (node) => {
+      // First, so that what the others let go of does not bring forth more of the same.
+      commits.peerDown();
+      coordinator.peerDown(node);
+      reads.peerDown(node);
+    },
+  });
+  const shared = { ...timing, topology, clock, store, ledger, outbox: peers, nowMs, randomUint32, during, defer, incarnation, log: runtime.log };
+  const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs });
+  const coordinator = new Coordinator({
+    ...shared,
+    recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'its coordinator can not decide it', onOutcome),
+  });
+  const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs });
+  const commits = new Commits({ ...shared, coordinator, reads });
+  const exchange = new Exchange({ ...shared, intervalMs: timing.healIntervalMs });
+  const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
+  const participant = new Participant(shared);
+  const resolver = new Resolver({ ...shared, recovery });
+  const closing = new Closing(shared);
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, closing, exchange };
+}

@@ -1,0 +1,75 @@
+/**
+ * The data table in LMDB: a copy-on-write B+tree in a memory-mapped file, whose readers see the last commit.
+ *
+ * Of the many ways in which lmdb-js writes, one promises what a `Table` promises: the puts of one `batch` enter its
+ * queue as one block, its writer thread commits only between blocks, and with `overlappingSync` off the promise
+ * resolves after the commit's flush. Three things would break the block, so none of them happens here: an exception
+ * between the puts (keys are checked before), and `transactionSync` or `putSync` while a batch is under way (they
+ * commit what the thread holds at that moment). A put that fails aborts the whole commit, and the promise of every
+ * batch in it is rejected with a `commitError` that says why.
+ */
+import { open } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
+import { tableKeyBytesMax } from './runtime.ts';
+import type { Put, Table } from './runtime.ts';
+
+/**
+ * Address space mapped at the start, not memory and not disk. A table that outgrows it is mapped again, twice as
+ * large, while readers hold on to the old map; so begin with more than most tables ever need.
+ */
+const mapSizeBytes = 64 * 1_024 ** 3;
+
+const options = { overlappingSync: false, encoding: 'binary', keyEncoding: 'binary', noMemInit: true, mapSize: mapSizeBytes } as const;
+
+export class LmdbTable implements Table {
+  readonly #database: RootDatabase<Buffer, Buffer>;
+  readonly #onClosed: () => void;
+
+  /** Opens the table in this directory. Throws what LMDB throws when it can't. */
+  constructor(directory: string, onClosed: () => void) {
+    this.#database = open<Buffer, Buffer>({ path: directory, ...options });
+    this.#onClosed = onClosed;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.#database.get(key);
+  }
+
+  range(from: Buffer, to: Buffer): Iterable<{ readonly key: Buffer; readonly value: Buffer }> {
+    return this.#database.getRange({ start: from, end: to });
+  }
+
+  write(puts: readonly Put[], done: (error?: Error) => void): void {
+    for (const [key] of puts) {
+      if (key.length === 0 || key.length > tableKeyBytesMax) throw new RangeError(`a key has 1 to ${tableKeyBytesMax} bytes, not ${key.length}`);
+    }
+    const database = this.#database;
+    const committed = database.batch(() => {
+      for (const [key, value] of puts) {
+        if (value === null) void database.remove(key);
+        else void database.put(key, value);
+      }
+    });
+    committed.then(
+      () => queueMicrotask(done),
+      (error: unknown) => reason(error).then((cause) => queueMicrotask(() => done(cause))),
+    );
+  }
+
+  close(done: () => void): void {
+    void this.#database.close().then(() => {
+      this.#onClosed();
+      queueMicrotask(done);
+    });
+  }
+}
+
+/** The rejection of a batch names no cause: that comes in a second promise, which is rejected with it. */
+async function reason(error: unknown): Promise<Error> {
+  try {
+    if (error instanceof Error && 'commitError' in error) await error.commitError;
+  } catch (cause) {
+    return new Error(`the table could not be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}

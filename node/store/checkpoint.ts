@@ -1,0 +1,106 @@
+/**
+ * A checkpoint: the overlay goes into the table, then the journal behind it may go.
+ *
+ * In one turn the overlay is frozen, the owner of the journal hands over its small state and those of its records in
+ * closed segments that are still needed, to be journalled again. All of that describes one instant: what the frozen
+ * versions and the state say is not needed from the journal any more, everything else is in it, from the present
+ * segment on. Then the versions are written in order of (partition, key), for a sorted batch of rows costs a fraction
+ * of single ones, in slices, for the event loop must breathe and large batches spoil LMDB's free list.
+ *
+ * Invariants, whatever crash comes between two slices:
+ * - Nothing reaches the table before the records it came from are durable in the journal.
+ * - Each slice carries the digests of its partitions as they are with it, so rows and digests in the table match.
+ * - Segments go only after the last slice, which names the first that counts from then on, is durable.
+ */
+import type { Key } from '../../client/wire/messages.ts';
+import type { Put } from '../runtime/runtime.ts';
+import type { Journal } from './journal.ts';
+import { journalPut } from './meta.ts';
+import type { Generation, OverlayEntry } from './overlay.ts';
+import { dataKey, digestKey, encodeRow, ownerKey } from './rows.ts';
+import type { JournalOwner } from './types.ts';
+import type { Versions } from './versions.ts';
+
+export interface CheckpointParts {
+  readonly versions: Versions;
+  readonly journal: Journal;
+  readonly sliceKeys: number;
+  /** The table refused a slice. */
+  failed(error: Error): void;
+}
+
+/** A slice ends here even if it holds few keys: copying larger ones would hold the event loop for more than a few milliseconds. */
+const sliceBytesMax = 4 * 1_024 * 1_024;
+
+interface Slice {
+  readonly puts: Put[];
+  /** Keys of the frozen generation whose rows are in `puts`. */
+  readonly keys: Key[];
+  rowBytes: number;
+}
+
+const emptySlice = (): Slice => ({ puts: [], keys: [], rowBytes: 0 });
+
+/** Takes one; `done` gets the number of rows written. At most one may be under way. */
+export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done: (rows: number) => void): void {
+  const { journal, versions: { table, overlay, heads } } = parts;
+  const first = journal.segment;
+  const frozen = overlay.freeze();
+  const state = owner.persist();
+  if (journal.oldest < first) for (const record of owner.carry(first)) journal.append(record);
+  const slices = slicesOf(parts, frozen, state, first);
+
+  const next = (): void => {
+    const step = slices.next();
+    if (step.done === true) {
+      overlay.drop();
+      journal.trim(first);
+      done(frozen.entries.size);
+      return;
+    }
+    const { puts, keys } = step.value;
+    table.write(puts, (error) => {
+      if (error !== undefined) return parts.failed(error);
+      for (const key of keys) {
+        const { version, tombstone, checksum } = frozen.entries.get(key) as OverlayEntry;
+        heads.set(key, { version, tombstone, checksum });
+      }
+      next();
+    });
+  };
+  journal.whenDurable(next);
+}
+
+/** Each slice is made when the one before is durable. */
+function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [string, Buffer | null][], first: number): Generator<Slice> {
+  const { journal, versions: { tableDigests }, sliceKeys } = parts;
+  let slice = emptySlice();
+  for (const partition of [...frozen.keysOf.keys()].sort((a, b) => a - b)) {
+    const keys = (frozen.keysOf.get(partition) as Key[]).sort();
+    let digested = slice.keys.length;
+    for (const key of keys) {
+      if (slice.keys.length >= sliceKeys || slice.rowBytes >= sliceBytesMax) {
+        if (slice.keys.length > digested) slice.puts.push([digestKey(partition), tableDigests.leaves(partition)]);
+        yield slice;
+        slice = emptySlice();
+        digested = 0;
+      }
+      const { leaf, version, checksum, value, itemA, itemB, baseA, baseB } = frozen.entries.get(key) as OverlayEntry;
+      tableDigests.change(partition, leaf, itemA, itemB, baseA, baseB);
+      const row = encodeRow(version, checksum, value);
+      slice.puts.push([dataKey(partition, key), row]);
+      slice.rowBytes += row.length;
+      slice.keys.push(key);
+    }
+    slice.puts.push([digestKey(partition), tableDigests.leaves(partition)]);
+  }
+  for (const [suffix, value] of state) {
+    if (slice.puts.length >= 2 * sliceKeys) {
+      yield slice;
+      slice = emptySlice();
+    }
+    slice.puts.push([ownerKey(suffix), value]);
+  }
+  slice.puts.push(journalPut({ first, ...journal.durable }));
+  yield slice;
+}

@@ -1,0 +1,163 @@
+/**
+ * The journal: what a node must remember of transactions, on the disk before anyone is told.
+ *
+ * Group commit: records gather in a batch while the batch before is being written and flushed; then they go together, as one
+ * block with one write. The disk sets the pace: the busier it is, the more records share a flush. An action that
+ * must come after the records appended so far (a vote that leaves, say) rides with their batch.
+ */
+import { Packr, RESERVE_START_SPACE } from 'msgpackr';
+import type { Disk } from '../runtime/runtime.ts';
+import { headerBytes, seal } from './block.ts';
+import type { JournalRecord } from './records.ts';
+import { Segments } from './segments.ts';
+import type { Position, Survey } from './survey.ts';
+
+const packr = new Packr({ useRecords: false });
+
+interface Batch {
+  readonly records: JournalRecord[];
+  readonly actions: (() => void)[];
+  bytes: number;
+}
+
+export interface JournalOptions {
+  readonly journalSegmentBytes: number;
+  readonly journalBlockBytesMax: number;
+}
+
+export interface JournalEnvironment {
+  readonly disk: Disk;
+  /** Runs an action at the end of the turn. */
+  defer(action: () => void): void;
+  /** The disk refused a write: nothing may be believed to be durable any more. */
+  failed(error: unknown): void;
+  /** A batch is durable and its actions have run. */
+  written(): void;
+}
+
+export class Journal {
+  readonly #environment: JournalEnvironment;
+  readonly #blockBytesMax: number;
+  readonly #segments: Segments;
+  /** Waiting to be written, in order; each will be one block. */
+  readonly #waiting: Batch[] = [];
+  #underWay: Batch | null = null;
+  /** The actions that are just being run, of records that are durable. */
+  #running: (() => void)[] | null = null;
+  #scheduled = false;
+  #closed = false;
+  #durable: Position;
+  flushes = 0;
+  bytesWritten = 0;
+  /** Bytes, as estimated, of the records that are not durable yet. */
+  backlogBytes = 0;
+
+  constructor(environment: JournalEnvironment, options: JournalOptions, survey: Survey) {
+    this.#environment = environment;
+    this.#blockBytesMax = options.journalBlockBytesMax;
+    this.#segments = new Segments(environment.disk, options.journalSegmentBytes, survey);
+    this.#durable = survey.end;
+  }
+
+  /** The segment that the next record goes to, or one before it: a record is never in an older one than this said. */
+  get segment(): number {
+    return this.#segments.sequence;
+  }
+
+  /** The oldest segment that is kept. */
+  get oldest(): number {
+    return this.#segments.oldest;
+  }
+
+  get fileCount(): number {
+    return this.#segments.fileCount;
+  }
+
+  /** Behind the last durable record. */
+  get durable(): Position {
+    return this.#durable;
+  }
+
+  append(record: JournalRecord): void {
+    if (this.#closed) throw new Error('a record for a closed journal');
+    const bytes = estimateBytes(record);
+    this.backlogBytes += bytes;
+    const last = this.#waiting.at(-1);
+    if (last === undefined || last.bytes + bytes > this.#blockBytesMax) this.#waiting.push({ records: [record], actions: [], bytes });
+    else {
+      last.records.push(record);
+      last.bytes += bytes;
+    }
+    if (this.#scheduled || this.#underWay !== null) return;
+    this.#scheduled = true;
+    this.#environment.defer(() => {
+      this.#scheduled = false;
+      this.#write();
+    });
+  }
+
+  /** Runs the action when all records appended so far are durable: now if they are. Actions run in order. */
+  whenDurable(action: () => void): void {
+    const batch = this.#waiting.at(-1) ?? this.#underWay;
+    if (batch !== null) batch.actions.push(action);
+    else if (this.#running !== null) this.#running.push(action);
+    else action();
+  }
+
+  /** Lets go of the segments before this one. */
+  trim(before: number): void {
+    try {
+      this.#segments.trim(before);
+    } catch (error) {
+      this.#environment.failed(error);
+    }
+  }
+
+  /** Nothing may be waiting or under way. */
+  close(): void {
+    this.#closed = true;
+    this.#segments.close();
+  }
+
+  #write(): void {
+    if (this.#underWay !== null) return;
+    const batch = this.#waiting.shift();
+    if (batch === undefined) return;
+    this.#underWay = batch;
+    const block = packr.pack(batch.records, RESERVE_START_SPACE | headerBytes);
+    try {
+      this.#segments.reserve(block.length);
+      seal(block, this.#segments.sequence, this.#segments.follows);
+      this.#segments.write(block, (error) => (error === undefined ? this.#written(block.length) : this.#environment.failed(error)));
+    } catch (error) {
+      this.#environment.failed(error);
+    }
+  }
+
+  #written(blockBytes: number): void {
+    const { actions, bytes } = this.#underWay as Batch;
+    this.#underWay = null;
+    this.#durable = this.#segments.position;
+    this.flushes++;
+    this.bytesWritten += blockBytes;
+    this.backlogBytes -= bytes;
+    // The disk goes on with what has gathered while this batch's actions run.
+    this.#write();
+    this.#running = actions;
+    for (let i = 0; i < actions.length; i++) (actions[i] as () => void)();
+    this.#running = null;
+    this.#environment.written();
+  }
+}
+
+/** The size of a record in MessagePack, a little too much rather than too little. */
+function estimateBytes(record: JournalRecord): number {
+  let bytes = 3;
+  for (const field of record) {
+    if (typeof field === 'number' || field === null) bytes += 9;
+    else if (typeof field === 'string') bytes += 5 + 3 * field.length;
+    else if (field instanceof Uint8Array) bytes += 5 + field.length;
+    else bytes += 5 + 9 * field.length;
+  }
+  return bytes;
+}

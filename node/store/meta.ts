@@ -1,0 +1,100 @@
+/**
+ * The store's own few facts, kept in its table: whose it is, how often it was opened, and where its journal begins.
+ */
+import type { Put, Table } from '../runtime/runtime.ts';
+import { metaKey } from './rows.ts';
+import { StoreError } from './store-error.ts';
+import type { Position } from './survey.ts';
+
+/** Raised when the layout of table or journal changes. */
+const format = 1;
+
+export interface Identity {
+  readonly cluster: string;
+  readonly node: string;
+  readonly partitions: number;
+  /** What else places keys on nodes, in words: with another one this node would look for its data in the wrong places. */
+  readonly placement: string;
+}
+
+/** `first`: the oldest segment that counts. The position: the journal was durable up to there when this was written. */
+export interface JournalFacts extends Position {
+  readonly first: number;
+}
+
+export interface Facts {
+  readonly storeId: string;
+  readonly incarnation: number;
+  readonly journal: JournalFacts;
+}
+
+/** Null for a new store. Throws StoreError if it is not the one that was expected. */
+export function readFacts(table: Table, expected: Identity): Facts | null {
+  const found = read(table, 'identity');
+  if (found === null) return null;
+  if (found.format !== format) {
+    throw new StoreError('other-format', `the data directory has format ${String(found.format)}; this version reads format ${format}. Nothing was touched: start the version that wrote it, or point to another directory.`);
+  }
+  refuse('other-cluster', 'cluster', found.cluster, expected.cluster);
+  refuse('other-node', 'node', found.node, expected.node);
+  refuse('other-partitions', 'partition count', found.partitions, expected.partitions);
+  refuse('other-placement', 'placement', found.placement, expected.placement);
+  const journal = read(table, 'journal');
+  const incarnation = read(table, 'incarnation');
+  if (journal === null || incarnation === null) throw unreadable(journal === null ? 'journal' : 'incarnation');
+  return {
+    storeId: string(found, 'storeId'),
+    incarnation: integer(incarnation, 'incarnation'),
+    journal: { first: integer(journal, 'first'), sequence: integer(journal, 'sequence'), offset: integer(journal, 'offset') },
+  };
+}
+
+export function identityPut(identity: Identity, storeId: string): Put {
+  return put('identity', { format, ...identity, storeId });
+}
+
+export function incarnationPut(incarnation: number): Put {
+  return put('incarnation', { incarnation });
+}
+
+export function journalPut({ first, sequence, offset }: JournalFacts): Put {
+  return put('journal', { first, sequence, offset });
+}
+
+function refuse(code: 'other-cluster' | 'other-node' | 'other-partitions' | 'other-placement', what: string, found: unknown, expected: unknown): void {
+  if (found === expected) return;
+  const message = `the data directory is of ${what} ${JSON.stringify(found)}, and ${JSON.stringify(expected)} was expected. Nothing was touched: correct the configuration, or point to another directory.`;
+  throw new StoreError(code, message, { found, expected });
+}
+
+function put(name: string, facts: object): Put {
+  return [metaKey(name), Buffer.from(JSON.stringify(facts))];
+}
+
+function read(table: Table, name: string): Record<string, unknown> | null {
+  const bytes = table.get(metaKey(name));
+  if (bytes === undefined) return null;
+  try {
+    const facts: unknown = JSON.parse(bytes.toString());
+    if (typeof facts === 'object' && facts !== null) return facts as Record<string, unknown>;
+  } catch {
+    // Reported below, like JSON of another shape.
+  }
+  throw unreadable(name);
+}
+
+function integer(facts: Record<string, unknown>, name: string): number {
+  const value = facts[name];
+  if (!Number.isSafeInteger(value)) throw unreadable(name);
+  return value as number;
+}
+
+function string(facts: Record<string, unknown>, name: string): string {
+  const value = facts[name];
+  if (typeof value !== 'string') throw unreadable(name);
+  return value;
+}
+
+function unreadable(name: string): StoreError {
+  return new StoreError('corrupt-table', `the record '${name}' of the data table can't be read. Nothing was changed. Let a new node, with a new id and an empty directory, take this one's place.`, { name });
+}

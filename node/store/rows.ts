@@ -1,0 +1,102 @@
+/**
+ * How things lie in the table. One ordered table holds everything, told apart by the key's first byte:
+ *
+ *   'd' partition (u16) key     a data row: the newest committed version of the key here
+ *   'g' partition (u16)         the digests of the partition's data rows, as they are in this very table
+ *   'm' name                    the store's own few facts (meta.ts)
+ *   'o' suffix (utf-8)          the small state of whoever writes the journal
+ *
+ * Partitions are big-endian, so a partition's rows lie together and the order of table keys is (partition, key).
+ *
+ * A data row: flags (u8), checksum (u32), version (float64, an integer below 2^53), value; little-endian. Flags:
+ * bit 0 is set for a tombstone, whose value is empty. Bit 1 is kept for an expiry (its time follows the version, 8
+ * bytes), bit 2 for older versions (a list behind the value, with its length in front). A row with a flag that this
+ * program does not know is refused rather than misread.
+ */
+import type { Key } from '../../client/wire/messages.ts';
+import { checksumOf } from './hash.ts';
+import { CorruptValue } from './store-error.ts';
+
+const prefix = { data: 0x64, digest: 0x67, meta: 0x6d, owner: 0x6f } as const;
+
+function partitionKey(kind: number, partition: number, rest: number): Buffer {
+  const bytes = Buffer.allocUnsafe(3 + rest);
+  bytes[0] = kind;
+  bytes[1] = partition >>> 8;
+  bytes[2] = partition & 0xff;
+  return bytes;
+}
+
+export function dataKey(partition: number, key: Key): Buffer {
+  const bytes = partitionKey(prefix.data, partition, key.length);
+  bytes.write(key, 3, 'latin1');
+  return bytes;
+}
+
+/** The first table key that a partition's data can have, or the first one behind the key `after`. */
+export function dataFrom(partition: number, after: Key | null): Buffer {
+  return after === null ? partitionKey(prefix.data, partition, 0) : dataKey(partition, `${after}\0`);
+}
+
+/** The first table key behind a partition's data. */
+export function dataTo(partition: number): Buffer {
+  return partition === 0xffff ? Buffer.from([prefix.data + 1]) : partitionKey(prefix.data, partition + 1, 0);
+}
+
+export function keyOfDataKey(tableKey: Buffer): Key {
+  return tableKey.toString('latin1', 3);
+}
+
+export function digestKey(partition: number): Buffer {
+  return partitionKey(prefix.digest, partition, 0);
+}
+
+export function metaKey(name: string): Buffer {
+  return Buffer.from(`m${name}`, 'latin1');
+}
+
+export function ownerKey(suffix: string): Buffer {
+  return Buffer.from(`o${suffix}`, 'utf8');
+}
+
+export function suffixOfOwnerKey(tableKey: Buffer): string {
+  return tableKey.toString('utf8', 1);
+}
+
+/** Bounds of the digests and of the owner's state, for `Table.range`. */
+export const digestBounds = [Buffer.from([prefix.digest]), Buffer.from([prefix.digest + 1])] as const;
+export const ownerBounds = [Buffer.from([prefix.owner]), Buffer.from([prefix.owner + 1])] as const;
+
+const tombstoneFlag = 1;
+const knownFlags = tombstoneFlag;
+const headerBytes = 13;
+
+export interface Row {
+  readonly version: number;
+  readonly tombstone: boolean;
+  readonly checksum: number;
+  /** Null for a tombstone; otherwise the bytes of the buffer that was decoded. */
+  readonly value: Buffer | null;
+}
+
+export function encodeRow(version: number, checksum: number, value: Uint8Array | null): Buffer {
+  const row = Buffer.allocUnsafe(headerBytes + (value === null ? 0 : value.length));
+  row[0] = value === null ? tombstoneFlag : 0;
+  row.writeUInt32LE(checksum, 1);
+  row.writeDoubleLE(version, 5);
+  if (value !== null) row.set(value, headerBytes);
+  return row;
+}
+
+/** Throws CorruptValue unless every bit is as it was written. */
+export function decodeRow(key: Key, row: Buffer): Row {
+  if (row.length < headerBytes) throw new CorruptValue(key, `is cut to ${row.length} bytes`);
+  const flags = row[0] as number;
+  if ((flags & ~knownFlags) !== 0) throw new CorruptValue(key, `has flags ${flags}, which this version of the program does not know`);
+  const tombstone = (flags & tombstoneFlag) !== 0;
+  const checksum = row.readUInt32LE(1);
+  const version = row.readDoubleLE(5);
+  const value = tombstone ? null : row.subarray(headerBytes);
+  if (checksumOf(key, version, value) !== checksum) throw new CorruptValue(key, 'does not match its checksum');
+  return { version, tombstone, checksum, value };
+}

@@ -1,0 +1,284 @@
+/**
+ * A node's memory: a journal for what it promised and decided, a table for the data, an overlay between them.
+ *
+ *   append ──► journal (durable in one flush with others)
+ *   install ─► overlay ──checkpoint──► table, whereupon the journal is trimmed
+ *   head, entry, list ◄── overlay, then table
+ *
+ * After a restart the table is as some checkpoint left it, perhaps in the middle; the journal still holds everything
+ * that came since the last complete one, and replaying it changes nothing where the table already has it, because only
+ * a newer version is ever installed.
+ */
+import type { Timer } from '../../client/wire/environment.ts';
+import type { Key, Value, Version } from '../../client/wire/messages.ts';
+import { invariant } from '../invariant.ts';
+import type { Put, Runtime, Table } from '../runtime/runtime.ts';
+import { takeCheckpoint } from './checkpoint.ts';
+import { Journal } from './journal.ts';
+import { identityPut, incarnationPut, journalPut, readFacts, type Identity } from './meta.ts';
+import type { JournalRecord } from './records.ts';
+import { Room } from './room.ts';
+import { ownerBounds, suffixOfOwnerKey } from './rows.ts';
+import { replaceNode, StoreError } from './store-error.ts';
+import { replayJournal, surveyJournal } from './survey.ts';
+import type { Entry, Head, JournalOwner, StoreOptions, StoreStats } from './types.ts';
+import { Versions } from './versions.ts';
+
+export { CorruptValue, StoreError, type StoreErrorCode } from './store-error.ts';
+export type { Entry, Head, JournalOwner, StoreOptions, StoreStats } from './types.ts';
+
+type State = 'new' | 'opening' | 'open' | 'closing' | 'closed';
+
+export class Store {
+  readonly #runtime: Runtime;
+  readonly #options: StoreOptions;
+  readonly #identity: Identity;
+  readonly #partitionOf: (key: Key) => number;
+  readonly #room: Room;
+  #state: State = 'new';
+  #storeId = '';
+  #incarnation = 0;
+  #owner!: JournalOwner;
+  #versions!: Versions;
+  #journal!: Journal;
+  /** The segment being replayed; null from then on. */
+  #replaying: number | null = 0;
+  /** Records were appended since the last checkpoint began, so the owner's state may have changed. */
+  #appended = false;
+  #checkpoint: 'none' | 'asked' | 'running' = 'none';
+  #timer: Timer | null = null;
+  /** Instead of going on after the checkpoint that is running. */
+  #onCheckpointed: (() => void) | null = null;
+  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0 };
+
+  /** `partitionOf` must be the same for all of the store's life, and agree with the partitions that `install` is told. */
+  constructor(runtime: Runtime, options: StoreOptions, identity: Identity, partitionOf: (key: Key) => number) {
+    invariant(identity.partitions > 0 && identity.partitions <= 65_536, `${identity.partitions} partitions; the table's keys have 16 bits for one`);
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#identity = identity;
+    this.#partitionOf = partitionOf;
+    this.#room = new Room(() => this.full, (action) => runtime.defer(action));
+  }
+
+  /**
+   * Opens the table, restores the owner's state and replays the journal, all within this call; then makes the new
+   * incarnation durable and calls `ready`. Throws StoreError, with nothing changed on the disk, if what is there belongs
+   * to another node or is damaged.
+   */
+  open(owner: JournalOwner, ownerState: (suffix: string, value: Buffer) => void, ready: (error?: Error) => void): void {
+    invariant(this.#state === 'new', 'a store is opened once');
+    this.#state = 'opening';
+    this.#owner = owner;
+    const table = this.#runtime.disk.openTable();
+    let puts: Put[];
+    try {
+      puts = this.#restore(table, ownerState);
+    } catch (error) {
+      this.#state = 'closed';
+      table.close(() => {});
+      throw error;
+    }
+    table.write(puts, (error) => {
+      if (this.#state !== 'opening') return;
+      if (error !== undefined) return ready(new StoreError('write-failed', `the data table can't be written: ${error.message}`, {}, { cause: error }));
+      this.#state = 'open';
+      const { replayedRecords, replayMs } = this.#counts;
+      this.#runtime.log.info({ storeId: this.#storeId, incarnation: this.#incarnation, replayedRecords, replayMs: Math.round(replayMs) }, 'store open');
+      this.#rest();
+      ready();
+    });
+  }
+
+  /** 32 hex digits, made with the store. */
+  get storeId(): string {
+    return this.#storeId;
+  }
+
+  /** Counts the store's starts from 1; durable before `ready`. */
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /**
+   * The journal segment that the next record goes to, or one before it: no record lies in an older one than this said
+   * when it was appended. During the replay, the segment of the record being replayed.
+   */
+  get segment(): number {
+    return this.#replaying ?? this.#journal.segment;
+  }
+
+  /** Queues a record for the journal. */
+  append(record: JournalRecord): void {
+    this.#appended = true;
+    this.#journal.append(record);
+  }
+
+  /** Runs the action when all that was appended so far is durable; at once if it is. Actions run in order of calls. */
+  whenDurable(action: () => void): void {
+    this.#journal.whenDurable(action);
+  }
+
+  /** The newest committed version here, a tombstone too; undefined for a key that never had one. Throws CorruptValue. */
+  head(key: Key): Head | undefined {
+    return this.#versions.head(key);
+  }
+
+  /** As `head`, with the value. Throws CorruptValue. */
+  entry(key: Key): Entry | undefined {
+    return this.#versions.entry(key);
+  }
+
+  /** Takes in a committed version if it is newer than what is there, and says whether it was. Throws CorruptValue. */
+  install(partition: number, key: Key, version: Version, value: Value): boolean {
+    const isNewer = this.#versions.install(partition, key, version, value);
+    if (isNewer && this.#isPressed) this.#askForCheckpoint();
+    return isNewer;
+  }
+
+  /** The overlay (with the journal's backlog) is at its bound: no new work may be taken in. */
+  get full(): boolean {
+    return this.#versions.overlay.bytes + this.#journal.backlogBytes >= this.#options.overlayBytesMax;
+  }
+
+  /** Runs the action when there is room: at once if there is. Actions run in order; how many wait is the caller's to bound. */
+  whenRoom(action: () => void): void {
+    this.#room.wait(action);
+  }
+
+  /** The digest of a partition: 16 bytes, equal on replicas that hold the same versions. */
+  root(partition: number): Uint8Array {
+    return this.#versions.digests.root(partition);
+  }
+
+  /** One digest of all that is held: for seeing that nodes which replicate the same partitions are equal. */
+  digest(): Uint8Array {
+    return this.#versions.digests.whole();
+  }
+
+  /** The digests of a partition's leaves, 16 bytes each. */
+  leaves(partition: number): Uint8Array {
+    return this.#versions.digests.leaves(partition);
+  }
+
+  /**
+   * Keys and versions, tombstones too, of a partition's leaves in the bit mask, in key order from behind `after` on.
+   * `more`: there are others behind the last. Throws CorruptValue.
+   */
+  list(partition: number, leafMask: number, after: Key | null, limit: number): { entries: [Key, Version][]; more: boolean } {
+    return this.#versions.list(partition, leafMask, after, limit);
+  }
+
+  /** A partition's leaves computed anew from every row: what `leaves` must say. Throws CorruptValue. */
+  rebuildLeaves(partition: number): Uint8Array {
+    return this.#versions.rebuildLeaves(partition);
+  }
+
+  get stats(): StoreStats {
+    const { flushes, bytesWritten, fileCount } = this.#journal;
+    return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, overlayBytes: this.#versions.overlay.bytes, ...this.#counts };
+  }
+
+  /** Takes a last checkpoint and closes. Nothing may be appended or read afterwards. */
+  close(done: () => void): void {
+    const before = this.#state;
+    if (before !== 'open' && before !== 'opening') return done();
+    this.#state = 'closing';
+    this.#timer?.cancel();
+    const shut = (): void => {
+      if (this.#journal.backlogBytes > 0) return this.#journal.whenDurable(shut);
+      this.#state = 'closed';
+      this.#journal.close();
+      this.#versions.table.close(done);
+    };
+    const finish = (): void => {
+      if (!this.#isDue) return shut();
+      this.#onCheckpointed = shut;
+      this.#takeCheckpoint();
+    };
+    if (before === 'opening') shut();
+    else if (this.#checkpoint === 'running') this.#onCheckpointed = finish;
+    else finish();
+  }
+
+  /** Reads everything back; gives what must be written before the store is ready. */
+  #restore(table: Table, ownerState: (suffix: string, value: Buffer) => void): Put[] {
+    const { disk, clock } = this.#runtime;
+    const startedMs = clock.monotonicMs();
+    const facts = readFacts(table, this.#identity);
+    const survey = surveyJournal(disk, facts?.journal.first ?? 1, facts?.journal ?? { sequence: 1, offset: 0 });
+    if (facts === null && survey.segments.length > 0) {
+      throw new StoreError('corrupt-table', `the data directory has a journal, but its table is missing or empty. ${replaceNode}`);
+    }
+    this.#storeId = facts?.storeId ?? this.#makeStoreId();
+    this.#incarnation = (facts?.incarnation ?? 0) + 1;
+    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf);
+    for (const { key, value } of table.range(...ownerBounds)) ownerState(suffixOfOwnerKey(key), value);
+    this.#counts.replayedRecords = replayJournal(disk, survey, (record, sequence) => {
+      this.#replaying = sequence;
+      this.#owner.replay(record);
+    });
+    this.#replaying = null;
+    this.#counts.replayMs = clock.monotonicMs() - startedMs;
+
+    this.#journal = new Journal({
+      disk,
+      defer: (action) => this.#runtime.defer(action),
+      failed: (error) => this.#runtime.fatal('the journal can’t be written', { error: String(error) }),
+      written: () => this.#room.give(),
+    }, this.#options, survey);
+    const first = survey.segments[0]?.sequence ?? survey.next;
+    const puts = [incarnationPut(this.#incarnation), journalPut({ first, ...survey.end })];
+    return facts === null ? [identityPut(this.#identity, this.#storeId), ...puts] : puts;
+  }
+
+  #makeStoreId(): string {
+    let id = '';
+    for (let i = 0; i < 4; i++) id += this.#runtime.randomUint32().toString(16).padStart(8, '0');
+    return id;
+  }
+
+  /** Is there anything that a checkpoint would change? */
+  get #isDue(): boolean {
+    return this.#appended || !this.#versions.overlay.isActiveEmpty || this.#journal.oldest < this.#journal.segment;
+  }
+
+  /** The overlay is half full: while that half is written, the other one fills. */
+  get #isPressed(): boolean {
+    return this.#versions.overlay.activeBytes * 2 >= this.#options.overlayBytesMax;
+  }
+
+  /** For the end of the turn: right now the owner may be in the middle of a record's effects. */
+  #askForCheckpoint(): void {
+    if (this.#checkpoint !== 'none' || this.#state !== 'open') return;
+    this.#checkpoint = 'asked';
+    this.#runtime.defer(() => {
+      if (this.#checkpoint === 'asked' && this.#state === 'open') this.#takeCheckpoint();
+    });
+  }
+
+  #takeCheckpoint(): void {
+    const startedMs = this.#runtime.clock.monotonicMs();
+    this.#checkpoint = 'running';
+    this.#appended = false;
+    this.#timer?.cancel();
+    const failed = (error: Error): never => this.#runtime.fatal('the data table can’t be written', { error: error.message });
+    takeCheckpoint({ versions: this.#versions, journal: this.#journal, sliceKeys: this.#options.checkpointSliceKeys, failed }, this.#owner, (rows) => {
+      this.#checkpoint = 'none';
+      this.#counts.checkpoints++;
+      this.#counts.checkpointKeys += rows;
+      this.#counts.lastCheckpointMs = this.#runtime.clock.monotonicMs() - startedMs;
+      const next = this.#onCheckpointed;
+      this.#onCheckpointed = null;
+      if (next !== null) return next();
+      this.#rest();
+      this.#room.give();
+    });
+  }
+
+  /** Until the next checkpoint, which comes at once if the overlay filled up meanwhile. */
+  #rest(): void {
+    if (this.#isPressed) return this.#askForCheckpoint();
+    this.#timer = this.#runtime.after(this.#options.checkpointIntervalMs, () => (this.#isDue ? this.#takeCheckpoint() : this.#rest()));
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * A transaction's reads and writes, parsed once per node.
+ *
+ * The body crosses the network and the journal as opaque bytes, encoded by the client. Every part of a node that needs
+ * to look inside asks here; the bytes themselves are the memo's key, so coordinator, participant and ledger of one
+ * node share one parse, and the memo lives exactly as long as the bytes do.
+ */
+import { decodeBody } from '../../client/wire/codec.ts';
+import type { Body, Key, Value, Version } from '../../client/wire/messages.ts';
+
+export interface ParsedBody {
+  readonly readKeys: readonly Key[];
+  /** What the transaction saw, key by key as in `readKeys`; 0 for absent. */
+  readonly readVersions: readonly Version[];
+  readonly readPartitions: readonly number[];
+  readonly writeKeys: readonly Key[];
+  readonly writeValues: readonly Value[];
+  readonly writePartitions: readonly number[];
+  /** Every partition touched, once; the home partition first: that of the first write, or of the first read. */
+  readonly partitions: readonly number[];
+}
+
+const parsedBodies = new WeakMap<Uint8Array, ParsedBody>();
+
+/** Throws BadFrame if the bytes are no transaction body. */
+export function parseBody(bytes: Uint8Array, partitionOf: (key: Key) => number): ParsedBody {
+  const known = parsedBodies.get(bytes);
+  if (known !== undefined) return known;
+  const parsed = parse(decodeBody(bytes), partitionOf);
+  parsedBodies.set(bytes, parsed);
+  return parsed;
+}
+
+function parse([reads, writes]: Body, partitionOf: (key: Key) => number): ParsedBody {
+  const readKeys: Key[] = [];
+  const readVersions: Version[] = [];
+  const readPartitions: number[] = [];
+  const writeKeys: Key[] = [];
+  const writeValues: Value[] = [];
+  const writePartitions: number[] = [];
+  for (let i = 0; i < writes.length; i += 2) {
+    const key = writes[i] as Key;
+    writeKeys.push(key);
+    writeValues.push(writes[i + 1] as Value);
+    writePartitions.push(partitionOf(key));
+  }
+  for (let i = 0; i < reads.length; i += 2) {
+    const key = reads[i] as Key;
+    readKeys.push(key);
+    readVersions.push(reads[i + 1] as Version);
+    readPartitions.push(partitionOf(key));
+  }
+  return { readKeys, readVersions, readPartitions, writeKeys, writeValues, writePartitions, partitions: distinct(writePartitions, readPartitions) };
+}
+
+function distinct(first: readonly number[], second: readonly number[]): number[] {
+  const all: number[] = [];
+  for (const partition of first) if (!all.includes(partition)) all.push(partition);
+  for (const partition of second) if (!all.includes(partition)) all.push(partition);
+  return all;
+}

@@ -1,0 +1,351 @@
+/**
+ * Commit requests of clients: from their arrival, through the queue of their keys, to the answer.
+ *
+ * A transaction waits until it is first in line for all its keys and none of them is locked here by somebody else's;
+ * only then is it worth asking the replicas. If what it read is stale by then, which on a hot key it nearly always is,
+ * it would lose for ever: so instead of leaving the line it keeps its place for a short lease, and the client is told to
+ * run again on the fresh values that come with the answer. Its second attempt starts at the head of the line.
+ *
+ * Server-side operations need none of that: they are applied to the values of the moment they are first in line.
+ */
+import { encodeBody } from '../../client/wire/codec.ts';
+import type { ErrorCode } from '../../client/wire/errors.ts';
+import { limits } from '../../client/wire/limits.ts';
+import { ABORT, AbortReason, Tag, type Commit, type Decision, type Key, type Message, type Operations, type Value, type Version } from '../../client/wire/messages.ts';
+import type { Group, Topology } from '../cluster/topology.ts';
+import type { Outbox } from '../cluster/outbox.ts';
+import type { Store } from '../store/store.ts';
+import { parseBody, type ParsedBody } from './body.ts';
+import type { HybridClock } from './clock.ts';
+import type { Coordinator, Refusal } from './coordinator.ts';
+import { covers, KeyQueue, placeFor, type Place } from './key-queue.ts';
+import type { Ledger } from './ledger.ts';
+import { Numbers } from './numbers.ts';
+import { applyOperations, operationKeys, type Applied, type Clash } from './operations.ts';
+import type { CommitProtocol } from './protocols/protocol.ts';
+import { protocols } from './protocols/registry.ts';
+import { firstThatFit, type ReadEntry, type ReadFailure, type Reads } from './reads.ts';
+
+/** A client's session, as far as this matters here. */
+export interface Client {
+  send(message: Message): void;
+  readonly open: boolean;
+}
+
+export interface CommitsOptions {
+  readonly topology: Topology;
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly clock: HybridClock;
+  readonly outbox: Outbox;
+  readonly coordinator: Coordinator;
+  readonly reads: Reads;
+  readonly nowMs: () => number;
+  readonly during: (work: () => void) => void;
+  readonly turnLeaseMs: number;
+}
+
+/** What MessagePack adds to the keys and values of the largest transaction. */
+const bodyOverheadBytesMax = 32 * limits.transactionKeysMax;
+/** More keys than this get no turn: their fresh values would not fit an answer, and so much can't be reserved. */
+const leaseKeysMax = 64;
+/** Turns in a row at one place. Who lost so often at the head of the line, with fresh values, does something else than run again; others wait. */
+const turnsMax = 16;
+
+interface Attempt {
+  readonly client: Client;
+  readonly request: number;
+  readonly number: number;
+  readonly deadlineAtMs: number;
+  readonly protocolNumber: number;
+  readonly protocol: CommitProtocol;
+  readonly wantTurn: boolean;
+  /** Turns that were given with its place before it came. */
+  readonly turns: number;
+  readonly operations: Operations | null;
+  bytes: Uint8Array;
+  body: ParsedBody;
+  place: Place;
+  /** waiting: in line. running: the replicas are being asked. offering: fresh values for its turn are being read. leased: the client has its turn. */
+  state: 'waiting' | 'running' | 'offering' | 'leased';
+  leaseUntilMs: number;
+  answered: boolean;
+}
+
+export class Commits {
+  readonly #options: CommitsOptions;
+  readonly #queue = new KeyQueue();
+  readonly #numbers = new Numbers<Client>();
+  readonly #attempts = new Set<Attempt>();
+  readonly #leases = new Map<number, Attempt>();
+  #lastLease = 0;
+  readonly counters = { requests: 0, turnsOffered: 0, turnsTaken: 0, turnsExpired: 0 };
+
+  constructor(options: CommitsOptions) {
+    this.#options = options;
+  }
+
+  get attemptCount(): number {
+    return this.#attempts.size;
+  }
+
+  /** All numbers below are void, or were handed to the coordinator, or never will be. */
+  get lowestPending(): number {
+    let lowest = this.#numbers.lowestUnused;
+    for (const { state, number } of this.#attempts) if (state === 'waiting' || state === 'running') lowest = Math.min(lowest, number);
+    return lowest;
+  }
+
+  clientOpened(client: Client): void {
+    const { first, count } = this.#numbers.grant(client);
+    client.send([Tag.grant, first, count]);
+  }
+
+  /** What has not been asked of the replicas yet is dropped: its client will learn that nothing happened. */
+  clientClosed(client: Client): void {
+    this.#numbers.revoke(client);
+    for (const attempt of [...this.#attempts]) {
+      if (attempt.client === client && attempt.state !== 'running') this.#leave(attempt);
+    }
+  }
+
+  /** Those who wait in vain here may find a majority at another node. All are answered before any leaves, or each would let the next one go ahead. */
+  peerDown(): void {
+    const stranded = [...this.#attempts].filter((attempt) => {
+      const down = attempt.state === 'waiting' ? this.#groupDown(attempt.place) : null;
+      if (down !== null) this.#answer(attempt, [Tag.failed, attempt.request, 'unavailable', noMajorityOf(down)]);
+      return down !== null;
+    });
+    for (const attempt of stranded) this.#leave(attempt);
+  }
+
+  /** A replica group of these keys of which no majority is connected. */
+  #groupDown({ keys }: Place): Group | null {
+    const { topology, outbox } = this.#options;
+    return topology.groupsOf(keys.map(topology.partitionOf)).find(({ members, majority }) => members.filter((member) => outbox.isUp(member)).length < majority) ?? null;
+  }
+
+  onCommit(client: Client, [, request, deadlineMs, number, epoch, protocolNumber, lease, wantTurn, bytes, operations]: Commit): void {
+    const { topology, coordinator, nowMs } = this.#options;
+    this.counters.requests++;
+    const held = this.#takeLease(client, lease);
+    const refuse = (code: ErrorCode, message: string) => {
+      if (held !== null) this.#leave(held);
+      client.send([Tag.failed, request, code, message]);
+    };
+    const granted = this.#numbers.take(client, number);
+    if (this.#numbers.wants(client)) this.clientOpened(client);
+    if (!granted) return refuse('number-void', `transaction number ${number} is not granted to this session`);
+    if (epoch !== topology.epoch) return refuse('wrong-view', `the view is of epoch ${topology.epoch}, not ${epoch}`);
+    const protocol = protocols[protocolNumber];
+    if (protocol === undefined) return refuse('unknown-protocol', `no commit protocol has number ${protocolNumber}`);
+    if (this.#attempts.size + coordinator.runningCount >= limits.coordinatorTransactionsMax) return refuse('overloaded', 'too many transactions are under way here');
+    const body = parseBody(bytes, topology.partitionOf);
+    const operands = operations === null ? [] : operationKeys(operations);
+    if (bytes.length > limits.transactionBytesMax + bodyOverheadBytesMax || operands.length > limits.transactionKeysMax) return refuse('transaction-too-large', 'more keys or bytes than a transaction may have');
+    if (body.partitions.length === 0 && operands.length === 0) return refuse('invalid-argument', 'a transaction that reads and writes nothing');
+    if (operands.some((key) => body.writeKeys.includes(key))) return refuse('invalid-argument', 'a transaction that writes a key and operates on it');
+    const place = placeFor(body.readKeys, [...body.writeKeys, ...operands], () => this.#run(attempt));
+    const down = this.#groupDown(place);
+    if (down !== null) return refuse('unavailable', noMajorityOf(down));
+    const attempt: Attempt = {
+      client, request, number, deadlineAtMs: nowMs() + Math.min(deadlineMs, limits.deadlineMsMax), protocolNumber, protocol, wantTurn, turns: held === null ? 0 : held.turns + 1,
+      operations: operations !== null && operations.length > 0 ? operations : null,
+      bytes, body, place, state: 'waiting', leaseUntilMs: 0, answered: false,
+    };
+    this.#attempts.add(attempt);
+    this.#begin(attempt, held);
+  }
+
+  onGiveUp(client: Client, lease: number): void {
+    const held = this.#takeLease(client, lease);
+    if (held !== null) this.#leave(held);
+  }
+
+  tick(): void {
+    const now = this.#options.nowMs();
+    for (const attempt of [...this.#attempts]) {
+      if (attempt.state === 'leased') {
+        if (now < attempt.leaseUntilMs) continue;
+        this.counters.turnsExpired++;
+        this.#leave(attempt);
+      } else if (now >= attempt.deadlineAtMs && !attempt.answered) {
+        if (attempt.state === 'running') this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'no decision before the deadline']);
+        else this.#abort(attempt, AbortReason.timeout, null, null);
+      }
+    }
+    for (const [lease, attempt] of this.#leases) if (!this.#attempts.has(attempt)) this.#leases.delete(lease);
+    for (const client of this.#numbers.revokeLagging()) this.clientOpened(client);
+  }
+
+  #begin(attempt: Attempt, held: Attempt | null): void {
+    if (held !== null && covers(held.place, attempt.place)) {
+      // The new attempt steps into the place of the old one.
+      this.counters.turnsTaken++;
+      this.#attempts.delete(held);
+      attempt.place = held.place;
+      attempt.place.onTurn = () => this.#run(attempt);
+      return this.#run(attempt);
+    }
+    if (held !== null) this.#leave(held);
+    // Reads alone are in nobody's way, so they don't stand in line either.
+    if (isReadOnly(attempt)) this.#confirm(attempt, false);
+    else this.#queue.enter(attempt.place);
+  }
+
+  /** First in line. Waits for locks of others on this replica, then asks all replicas. */
+  #run(attempt: Attempt): void {
+    const { ledger, topology, store, during } = this.#options;
+    if (!this.#attempts.has(attempt) || attempt.answered || !attempt.client.open) return this.#leave(attempt);
+    const { keys, exclusive } = attempt.place;
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as Key;
+      if (ledger.locks.holderOf(key, exclusive[i] as boolean) === null) continue;
+      return ledger.locks.whenFree(key, exclusive[i] as boolean, () => during(() => this.#run(attempt)), () => !this.#attempts.has(attempt));
+    }
+    const { readKeys, readVersions, readPartitions } = attempt.body;
+    const stale = readKeys.findIndex((key, i) => topology.isMine(readPartitions[i] as number) && (store.head(key)?.version ?? 0) > (readVersions[i] as Version));
+    if (stale >= 0) return this.#lost(attempt, { reason: AbortReason.stale, key: readKeys[stale] as Key });
+    if (isReadOnly(attempt)) return this.#confirm(attempt, true);
+    attempt.state = 'running';
+    if (attempt.operations === null) return this.#start(attempt);
+    this.#operate(attempt, attempt.operations);
+  }
+
+  #start(attempt: Attempt): void {
+    const { coordinator, clock } = this.#options;
+    for (const version of attempt.body.readVersions) clock.observeClaim(version);
+    coordinator.start({
+      number: attempt.number, timestamp: clock.next(), protocolNumber: attempt.protocolNumber, protocol: attempt.protocol,
+      bytes: attempt.bytes, body: attempt.body, deadlineAtMs: attempt.deadlineAtMs,
+      onOutcome: (decision, refusal) => this.#decided(attempt, decision, refusal),
+      // A node that is cut off may never learn it; the client, if it asks elsewhere, soon will.
+      onDoubt: () => this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'the coordinator can not decide it']),
+    });
+  }
+
+  #operate(attempt: Attempt, operations: Operations): void {
+    const { topology, store, reads } = this.#options;
+    const keys = operationKeys(operations);
+    if (keys.every((key) => topology.isMine(topology.partitionOf(key)))) {
+      return this.#apply(attempt, applyOperations(operations, (key) => store.entry(key) ?? absent));
+    }
+    reads.get(
+      keys,
+      attempt.deadlineAtMs,
+      (entries) => this.#apply(attempt, applyOperations(operations, (key) => entries[keys.indexOf(key)] ?? absent)),
+      (why) => this.#readFailed(attempt, why),
+    );
+  }
+
+  #apply(attempt: Attempt, { reads, writes, clash }: Applied): void {
+    if (clash !== null) return this.#clashed(attempt, clash, reads.get(clash.key) as Version);
+    const { topology } = this.#options;
+    const { readKeys, readVersions, writeKeys, writeValues } = attempt.body;
+    // What the client saw and what was computed from must both be current: the older of the two says whether they are.
+    readKeys.forEach((key, i) => reads.set(key, Math.min(readVersions[i] as Version, reads.get(key) ?? Number.POSITIVE_INFINITY)));
+    writeKeys.forEach((key, i) => writes.set(key, writeValues[i] as Value));
+    // Sorted as the client sorts, so that both name the same home partition.
+    const sorted = [...writes].map(([key, value]) => ({ key, value, partition: topology.partitionOf(key) }));
+    sorted.sort((a, b) => a.partition - b.partition || (a.key < b.key ? -1 : 1));
+    attempt.bytes = encodeBody([[...reads].flat(), sorted.flatMap(({ key, value }) => [key, value])]);
+    attempt.body = parseBody(attempt.bytes, topology.partitionOf);
+    this.#start(attempt);
+  }
+
+  /** That a bound would be crossed is an answer like a read's, so it must be true of the newest value. */
+  #clashed(attempt: Attempt, { reason, key, value }: Clash, version: Version): void {
+    this.#options.reads.confirm(
+      [key], [version], attempt.deadlineAtMs,
+      (staleKey) => (staleKey === null ? this.#abort(attempt, reason, key, value) : this.#lost(attempt, { reason: AbortReason.stale, key })),
+      (why) => this.#readFailed(attempt, why),
+    );
+  }
+
+  #confirm(attempt: Attempt, inLine: boolean): void {
+    attempt.state = 'running';
+    const { readKeys, readVersions } = attempt.body;
+    this.#options.reads.confirm(
+      readKeys, readVersions, attempt.deadlineAtMs,
+      (staleKey) => {
+        if (staleKey === null) return this.#decided(attempt, 0, null);
+        if (inLine || !attempt.wantTurn) return this.#lost(attempt, { reason: AbortReason.stale, key: staleKey });
+        attempt.state = 'waiting';
+        attempt.place.onTurn = () => this.#lost(attempt, { reason: AbortReason.stale, key: staleKey });
+        this.#queue.enter(attempt.place);
+      },
+      (why) => this.#readFailed(attempt, why),
+    );
+  }
+
+  /** `refusal` is null for a transaction that only read: it is committed, at no time of its own. */
+  #decided(attempt: Attempt, decision: Decision, refusal: Refusal | null): void {
+    if (refusal !== null && decision === ABORT) return this.#lost(attempt, refusal);
+    this.#answer(attempt, [Tag.committed, attempt.request, decision]);
+    this.#leave(attempt);
+  }
+
+  /** It lost to others. Whoever wants another turn keeps the place and gets fresh values; a stale replica of ours catches up on the way. */
+  #lost(attempt: Attempt, { reason, key }: Refusal): void {
+    const { reads, nowMs, turnLeaseMs } = this.#options;
+    const keys = attempt.place.keys;
+    const worthIt = reason === AbortReason.stale || reason === AbortReason.conflict;
+    if (!worthIt || !attempt.client.open || attempt.answered || keys.length > leaseKeysMax) return this.#abort(attempt, reason, key, null);
+    attempt.state = 'offering';
+    const offer = (entries: ReadEntry[]) => {
+      if (!this.#attempts.has(attempt) || attempt.answered) return;
+      if (!attempt.wantTurn || attempt.turns >= turnsMax) return this.#abort(attempt, reason, key, null);
+      attempt.state = 'leased';
+      attempt.leaseUntilMs = nowMs() + turnLeaseMs;
+      const lease = ++this.#lastLease;
+      this.#leases.set(lease, attempt);
+      this.counters.turnsOffered++;
+      this.#answer(attempt, [Tag.aborted, attempt.request, reason, key, null, lease, freshValues(keys, entries)]);
+    };
+    reads.get(keys, Math.min(attempt.deadlineAtMs, nowMs() + 4 * turnLeaseMs), offer, () => this.#abort(attempt, reason, key, null));
+  }
+
+  /** The replicas were asked for nothing but what they hold. */
+  #readFailed(attempt: Attempt, why: ReadFailure): void {
+    if (why !== 'unavailable') return this.#abort(attempt, AbortReason.timeout, null, null);
+    this.#answer(attempt, [Tag.failed, attempt.request, 'unavailable', 'no majority of replicas is connected']);
+    this.#leave(attempt);
+  }
+
+  #abort(attempt: Attempt, reason: AbortReason, key: Key | null, value: Value): void {
+    this.#answer(attempt, [Tag.aborted, attempt.request, reason, key, value, 0, null]);
+    this.#leave(attempt);
+  }
+
+  #answer(attempt: Attempt, message: Message): void {
+    if (attempt.answered) return;
+    attempt.answered = true;
+    attempt.client.send(message);
+  }
+
+  #leave(attempt: Attempt): void {
+    if (this.#attempts.delete(attempt)) this.#queue.leave(attempt.place);
+  }
+
+  #takeLease(client: Client, lease: number): Attempt | null {
+    const held = this.#leases.get(lease);
+    if (held === undefined || held.client !== client || !this.#attempts.has(held)) return null;
+    this.#leases.delete(lease);
+    return held;
+  }
+}
+
+function freshValues(keys: readonly Key[], entries: readonly ReadEntry[]): (Key | Version | Value)[] {
+  const fitting = firstThatFit(entries);
+  return keys.slice(0, fitting.length / 2).flatMap((key, i) => [key, fitting[2 * i] as Version, fitting[2 * i + 1] as Value]);
+}
+
+function noMajorityOf({ members, majority }: Group): string {
+  return `fewer than ${majority} of the replicas ${members.join(', ')} are connected`;
+}
+
+const absent: ReadEntry = { version: 0, value: null };
+
+function isReadOnly({ body, operations }: Attempt): boolean {
+  return operations === null && body.writeKeys.length === 0;
+}

@@ -1,0 +1,324 @@
+/**
+ * The coordinator of this node's own transactions, from prepare until every replica has the outcome.
+ *
+ * It sends `prepare` once to every replica of every touched partition, counts votes by group, and does what the
+ * transaction's protocol says. It proposes at most one value, at round 0. When its proposal is refused or goes
+ * unanswered it lets go: from then on the transaction is a recoverer's, and the outcome is learned like anybody else's.
+ */
+import { ABORT, AbortReason, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decided, type Decision, type Key, type Marks, type Rejected, type TxnId, type VoteMessage } from '../../client/wire/messages.ts';
+import type { Outbox } from '../cluster/outbox.ts';
+import { membersOf, type Group, type Topology } from '../cluster/topology.ts';
+import type { ParsedBody } from './body.ts';
+import { wait, type CommitProtocol, type Patience } from './protocols/protocol.ts';
+
+export interface CoordinatorOptions {
+  readonly topology: Topology;
+  readonly outbox: Outbox;
+  readonly nowMs: () => number;
+  readonly incarnation: number;
+  /** How long to wait for the last votes once majorities are there; longer if votes have been taking longer. */
+  readonly fastCommitWaitMs: number;
+  /** After this long without a decision the coordinator proposes to abort. */
+  readonly prepareTimeoutMs: number;
+  /** How long a proposal may go unanswered before the transaction is recovered instead. */
+  readonly recoveryDelayMs: number;
+  /** Hands a transaction over to be recovered. */
+  readonly recover: (id: TxnId, epoch: number, protocol: number, partitions: readonly number[], onOutcome: (decision: Decision) => void) => void;
+}
+
+/** Why a transaction was aborted, as far as the votes told. */
+export interface Refusal {
+  readonly reason: AbortReason;
+  readonly key: Key | null;
+}
+
+export interface Start {
+  readonly number: number;
+  readonly timestamp: number;
+  readonly protocolNumber: number;
+  readonly protocol: CommitProtocol;
+  readonly bytes: Uint8Array;
+  readonly body: ParsedBody;
+  /** Monotonic milliseconds after which the caller has given up. */
+  readonly deadlineAtMs: number;
+  /** Called once, when the transaction is decided. */
+  readonly onOutcome: (decision: Decision, refusal: Refusal) => void;
+  /** Called at most once, when the decision is not this coordinator's any more: others may come to it sooner. */
+  readonly onDoubt: () => void;
+}
+
+const absent = -1;
+type MemberVote = Vote | typeof absent;
+
+interface Running {
+  readonly start: Start;
+  readonly id: TxnId;
+  readonly epoch: number;
+  readonly groups: readonly Group[];
+  readonly tallies: { size: number; majority: number; ok: number; no: number; absent: number }[];
+  readonly members: readonly string[];
+  readonly votes: MemberVote[];
+  readonly startedAtMs: number;
+  /** Members that were sent the prepare and have not acknowledged the outcome. */
+  readonly unacknowledged: Set<string>;
+  phase: 'voting' | 'proposing' | 'handedOver' | 'decided';
+  patience: Patience;
+  sameTimestamp: boolean;
+  maxTimestamp: number;
+  proposed: Decision;
+  proposedAtMs: number;
+  acceptedBy: number;
+  outcome: Decision;
+  refusal: Refusal;
+}
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions;
+  /** Undecided ones, and decided ones whose outcome some replica has not acknowledged. */
+  readonly #running = new Map<number, Running>();
+  /** Smoothed time from prepare to fast commit. */
+  #fastCommitMs = 0;
+  #undecided = 0;
+  readonly counters = { fastCommits: 0, slowCommits: 0, fastAborts: 0, slowAborts: 0, handedOver: 0 };
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
+  }
+
+  get undecidedCount(): number {
+    return this.#undecided;
+  }
+
+  /** Undecided, and out of the coordinator's own hands. */
+  get inDoubtCount(): number {
+    let count = 0;
+    for (const running of this.#running.values()) if (running.phase === 'handedOver' || running.phase === 'proposing') count++;
+    return count;
+  }
+
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  /** Each transaction that is not finished, as plain data: all that is done about it from now on follows from this, the messages and the time. */
+  describe() {
+    return [...this.#running.values()].map(({ start: { number }, phase, patience, votes, sameTimestamp, maxTimestamp, proposed, acceptedBy, outcome, unacknowledged }) => (
+      { number, phase, patience, votes: [...votes], sameTimestamp, maxTimestamp, proposed, acceptedBy, outcome, unacknowledged: [...unacknowledged].sort() }
+    ));
+  }
+
+  isRunning(number: number): boolean {
+    const running = this.#running.get(number);
+    return running !== undefined && running.phase !== 'decided' && running.phase !== 'handedOver';
+  }
+
+  start(start: Start): void {
+    const { topology, outbox, nowMs, incarnation } = this.#options;
+    const groups = topology.groupsOf(start.body.partitions);
+    const members = membersOf(groups);
+    const running: Running = {
+      start,
+      id: { node: topology.self, incarnation, number: start.number },
+      epoch: topology.epoch,
+      groups,
+      tallies: groups.map(({ members: { length }, majority }) => ({ size: length, majority, ok: 0, no: 0, absent: 0 })),
+      members,
+      votes: members.map(() => Vote.none),
+      startedAtMs: nowMs(),
+      unacknowledged: new Set(),
+      phase: 'voting', patience: 'fresh', sameTimestamp: true, maxTimestamp: 0,
+      proposed: UNDECIDED, proposedAtMs: 0, acceptedBy: 0, outcome: UNDECIDED,
+      refusal: { reason: AbortReason.timeout, key: null },
+    };
+    this.#running.set(start.number, running);
+    this.#undecided++;
+    for (let i = 0; i < members.length; i++) {
+      const member = members[i] as string;
+      const sent = outbox.send(member, [Tag.prepare, running.id.node, incarnation, start.number, running.epoch, start.timestamp, start.protocolNumber, start.bytes]);
+      if (sent) running.unacknowledged.add(member);
+      else this.#count(running, i, absent, 0);
+    }
+    this.#advance(running);
+  }
+
+  onVote(from: string, [, node, incarnation, number, vote, detail, key]: VoteMessage): void {
+    const running = this.#mine(node, incarnation, number);
+    if (running === undefined || running.phase === 'decided') return;
+    const member = running.members.indexOf(from);
+    if (member < 0 || running.votes[member] !== Vote.none) return;
+    this.#count(running, member, vote, detail);
+    if (vote !== Vote.ok) running.refusal = { reason: refusalReasons[vote] ?? AbortReason.superseded, key };
+    this.#advance(running);
+  }
+
+  /** An acceptor made our round-0 proposal durable. */
+  onAccepted(from: string, [, node, incarnation, number]: Accepted): void {
+    const running = this.#mine(node, incarnation, number);
+    if (running === undefined || running.phase !== 'proposing') return;
+    if (this.#homeOf(running).members.includes(from)) running.acceptedBy++;
+    this.#advance(running);
+  }
+
+  /** Somebody else has taken a higher ballot: our proposal can't win any more. */
+  onRejected([, node, incarnation, number]: Rejected): void {
+    const running = this.#mine(node, incarnation, number);
+    if (running?.phase === 'proposing') this.#handOver(running);
+  }
+
+  /** Somebody says what became of our transaction. */
+  onDecide([, node, incarnation, number, decision]: Decide): void {
+    const running = this.#mine(node, incarnation, number);
+    if (running !== undefined) this.#learn(running, decision);
+  }
+
+  onDecided(from: string, [, node, incarnation, numbers]: Decided): void {
+    for (const number of numbers) {
+      const running = this.#mine(node, incarnation, number);
+      if (running === undefined) continue;
+      running.unacknowledged.delete(from);
+      if (running.phase === 'decided' && running.unacknowledged.size === 0) this.#running.delete(number);
+    }
+  }
+
+  /** What the peer may have missed while it was away: outcomes of what it was asked to vote on. */
+  peerUp(peer: string): void {
+    for (const running of this.#running.values()) {
+      if (running.phase === 'decided' && running.unacknowledged.has(peer)) this.#tell(running, peer);
+    }
+  }
+
+  /** The peer can't vote any more on what it has not voted on. */
+  peerDown(peer: string): void {
+    for (const running of [...this.#running.values()]) {
+      const member = running.members.indexOf(peer);
+      if (running.phase !== 'voting' || member < 0 || running.votes[member] !== Vote.none) continue;
+      this.#count(running, member, absent, 0);
+      this.#advance(running);
+    }
+  }
+
+  tick(): void {
+    const now = this.#options.nowMs();
+    const waitMs = Math.max(this.#options.fastCommitWaitMs, 4 * this.#fastCommitMs);
+    for (const running of [...this.#running.values()]) {
+      if (running.phase === 'voting') {
+        const ageMs = now - running.startedAtMs;
+        const expired = ageMs >= this.#options.prepareTimeoutMs || now >= running.start.deadlineAtMs;
+        const patience = expired ? 'expired' : ageMs >= waitMs ? 'waited' : 'fresh';
+        if (patience === running.patience) continue;
+        running.patience = patience;
+        this.#advance(running);
+      } else if (running.phase === 'proposing' && now - running.proposedAtMs >= this.#options.recoveryDelayMs) {
+        this.#handOver(running);
+      }
+    }
+  }
+
+  /** What to tell of our transactions, given that none with a number below `lowestPending` will be started any more. */
+  marks(lowestPending: number): Marks {
+    let watermark = lowestPending;
+    for (const running of this.#running.values()) if (running.phase !== 'decided') watermark = Math.min(watermark, running.start.number);
+    const exceptions: number[] = [];
+    for (const running of this.#running.values()) if (running.phase === 'decided' && running.start.number < watermark) exceptions.push(running.start.number);
+    return [Tag.marks, watermark, exceptions];
+  }
+
+  #mine(node: string, incarnation: number, number: number): Running | undefined {
+    if (node !== this.#options.topology.self || incarnation !== this.#options.incarnation) return undefined;
+    return this.#running.get(number);
+  }
+
+  #homeOf(running: Running): Group {
+    return running.groups[0] as Group;
+  }
+
+  #count(running: Running, member: number, vote: MemberVote, timestamp: number): void {
+    running.votes[member] = vote;
+    if (vote === Vote.ok) {
+      if (running.maxTimestamp !== 0 && running.maxTimestamp !== timestamp) running.sameTimestamp = false;
+      running.maxTimestamp = Math.max(running.maxTimestamp, timestamp);
+    }
+    const name = running.members[member] as string;
+    for (let g = 0; g < running.groups.length; g++) {
+      if (!(running.groups[g] as Group).members.includes(name)) continue;
+      const tally = running.tallies[g] as Running['tallies'][number];
+      if (vote === Vote.ok) tally.ok++;
+      else if (vote === absent) tally.absent++;
+      else tally.no++;
+    }
+  }
+
+  /** Does what the protocol says, given all that has happened so far. */
+  #advance(running: Running): void {
+    if (running.phase === 'decided' || running.phase === 'handedOver') return;
+    const step = running.start.protocol.next({
+      groups: running.tallies,
+      sameTimestamp: running.sameTimestamp,
+      maxTimestamp: running.maxTimestamp,
+      patience: running.patience,
+      proposed: running.proposed,
+      proposalAccepted: running.acceptedBy >= this.#homeOf(running).majority,
+    });
+    if (step === wait) return;
+    if (step.kind === 'propose') this.#propose(running, step.decision);
+    if (step.kind === 'decide') this.#decide(running, step.decision);
+  }
+
+  #propose(running: Running, decision: Decision): void {
+    running.phase = 'proposing';
+    running.proposed = decision;
+    running.proposedAtMs = this.#options.nowMs();
+    const { node, incarnation, number } = running.id;
+    const { members, majority } = this.#homeOf(running);
+    let asked = 0;
+    for (const member of members) if (this.#options.outbox.send(member, [Tag.accept, node, incarnation, number, 0, node, decision])) asked++;
+    if (asked < majority) this.#handOver(running);
+  }
+
+  #handOver(running: Running): void {
+    running.phase = 'handedOver';
+    this.counters.handedOver++;
+    running.start.onDoubt();
+    this.#options.recover(running.id, running.epoch, running.start.protocolNumber, running.start.body.partitions, (decision) => this.#learn(running, decision));
+  }
+
+  /** The outcome came from elsewhere. A coordinator need not be a replica, so it may hear it from its own recovery alone. */
+  #learn(running: Running, decision: Decision): void {
+    if (running.phase !== 'decided' && decision !== UNDECIDED) this.#decide(running, decision);
+  }
+
+  #decide(running: Running, decision: Decision): void {
+    this.#note(running, decision);
+    running.phase = 'decided';
+    running.outcome = decision;
+    this.#undecided--;
+    for (let i = 0; i < running.members.length; i++) {
+      const member = running.members[i] as string;
+      // Who voted NO to what is aborted has nothing to undo and nothing to remember.
+      if (decision === ABORT && isNo(running.votes[i] as MemberVote)) running.unacknowledged.delete(member);
+      else this.#tell(running, member);
+    }
+    if (running.unacknowledged.size === 0) this.#running.delete(running.start.number);
+    running.start.onOutcome(decision, running.refusal);
+  }
+
+  #tell(running: Running, member: string): void {
+    const { node, incarnation, number } = running.id;
+    const hasRecord = running.votes[running.members.indexOf(member)] === Vote.ok;
+    this.#options.outbox.send(member, [Tag.decide, node, incarnation, number, running.outcome, hasRecord || running.outcome === ABORT ? null : running.start.bytes]);
+  }
+
+  #note(running: Running, decision: Decision): void {
+    const { counters } = this;
+    const fast = running.phase === 'voting';
+    if (decision === ABORT) counters[fast ? 'fastAborts' : 'slowAborts']++;
+    else counters[fast ? 'fastCommits' : 'slowCommits']++;
+    if (fast && decision !== ABORT) this.#fastCommitMs += (this.#options.nowMs() - running.startedAtMs - this.#fastCommitMs) / 16;
+  }
+}
+
+const refusalReasons: { readonly [V in Vote]?: AbortReason } = { [Vote.stale]: AbortReason.stale, [Vote.conflict]: AbortReason.conflict };
+
+function isNo(vote: MemberVote): boolean {
+  return vote !== Vote.ok && vote !== Vote.none && vote !== absent;
+}

@@ -1,0 +1,281 @@
+/**
+ * A replica's memory of transactions: the fold of its journal.
+ *
+ * Whatever a replica must not forget is said as a journal record, and `enter` is the one way to say it: it applies the
+ * record to memory and queues it for the disk. A restart applies the same records through the same function, so what
+ * was true before a crash is true after it: votes, promises, acceptances, outcomes, locks and read watermarks.
+ *
+ * Forgetting: a coordinator tells its watermark (all its numbers below are decided) and the exceptions (decided, but some
+ * replica has not acknowledged it yet). Everything below the watermark that is no exception is *finished*: no replica
+ * can be undecided about it, so its record may go, and no message about it may ever change anything again.
+ */
+import { ABORT, formatTxnId, UNDECIDED, Vote, type Decision, type Key, type TxnId } from '../../client/wire/messages.ts';
+import type { Topology } from '../cluster/topology.ts';
+import { invariant } from '../invariant.ts';
+import { Kind, type JournalRecord } from '../store/records.ts';
+import type { JournalOwner, Store } from '../store/store.ts';
+import { compareBallots } from './ballot.ts';
+import { parseBody, type ParsedBody } from './body.ts';
+import type { HybridClock } from './clock.ts';
+import { Lives, type Life } from './lives.ts';
+import { LockTable } from './locks.ts';
+import { newRecord, transitions, type TxnRecord } from './record.ts';
+import { RetainedOutcomes } from './retention.ts';
+
+/** What a ledger does with its store. */
+export type LedgerStore = Pick<Store, 'append' | 'whenDurable' | 'head' | 'install' | 'segment'>;
+
+export interface LedgerOptions {
+  readonly topology: Topology;
+  readonly store: LedgerStore;
+  readonly clock: HybridClock;
+  readonly nowMs: () => number;
+  readonly outcomeRetentionMs: number;
+}
+
+export class Ledger implements JournalOwner {
+  readonly locks = new LockTable<TxnRecord>();
+  /** Records with an OK vote of ours and no outcome: they hold locks, and somebody must decide them. */
+  readonly undecided = new Set<TxnRecord>();
+  readonly lives = new Lives();
+  readonly #topology: Topology;
+  readonly #store: LedgerStore;
+  readonly #clock: HybridClock;
+  readonly #nowMs: () => number;
+  readonly #retained: RetainedOutcomes;
+  /** Per partition, the highest timestamp at which a committed transaction read one of its keys: later writes come after it. */
+  readonly #readWatermarks: Float64Array;
+  #readWatermarksChanged = false;
+
+  constructor({ topology, store, clock, nowMs, outcomeRetentionMs }: LedgerOptions) {
+    this.#topology = topology;
+    this.#store = store;
+    this.#clock = clock;
+    this.#nowMs = nowMs;
+    this.#retained = new RetainedOutcomes(outcomeRetentionMs);
+    this.#readWatermarks = new Float64Array(topology.view.partitions);
+  }
+
+  /** Applies a record to memory and queues it for the journal. Whoever tells others of it does so in `store.whenDurable`. */
+  enter(record: JournalRecord): void {
+    this.#store.append(record);
+    this.#apply(record);
+  }
+
+  /** The same, but memory changes only when the disk has: for what lets records be dropped. */
+  enterDurably(record: JournalRecord): void {
+    this.#store.append(record);
+    this.#store.whenDurable(() => this.#apply(record));
+  }
+
+  replay(record: JournalRecord): void {
+    this.#apply(record);
+  }
+
+  find(id: TxnId): TxnRecord | undefined {
+    return this.lives.find(id.node, id.incarnation)?.records.get(id.number);
+  }
+
+  /** Can nothing about this transaction change any more, here or anywhere? */
+  isFinished(id: TxnId): boolean {
+    return this.lives.isFinished(id);
+  }
+
+  /** A finished transaction's commit timestamp, ABORT as far as this replica knows, or UNDECIDED where that has been forgotten. */
+  outcomeOfFinished(id: TxnId): Decision {
+    return this.#retained.find(id);
+  }
+
+  parse(body: Uint8Array): ParsedBody {
+    return parseBody(body, this.#topology.partitionOf);
+  }
+
+  readWatermark(partition: number): number {
+    return this.#readWatermarks[partition] as number;
+  }
+
+  /** Why this replica can't vote OK, or null if it can: the newer version held, or who is in the way. */
+  objection(body: ParsedBody): { vote: typeof Vote.stale; key: Key; version: number } | { vote: typeof Vote.conflict; key: Key; holder: TxnRecord } | null {
+    for (let i = 0; i < body.readKeys.length; i++) {
+      if (!this.#topology.isMine(body.readPartitions[i] as number)) continue;
+      const key = body.readKeys[i] as Key;
+      const holder = this.locks.holderOf(key, false);
+      if (holder !== null) return { vote: Vote.conflict, key, holder };
+      const version = this.#store.head(key)?.version ?? 0;
+      if (version > (body.readVersions[i] as number)) return { vote: Vote.stale, key, version };
+    }
+    for (let i = 0; i < body.writeKeys.length; i++) {
+      if (!this.#topology.isMine(body.writePartitions[i] as number)) continue;
+      const key = body.writeKeys[i] as Key;
+      const holder = this.locks.holderOf(key, true);
+      if (holder !== null) return { vote: Vote.conflict, key, holder };
+    }
+    return null;
+  }
+
+  /** The least timestamp from `proposed` on that is above every version and read watermark the transaction must follow here. */
+  timestampFor(body: ParsedBody, proposed: number): number {
+    let timestamp = proposed;
+    for (let i = 0; i < body.readKeys.length; i++) {
+      if (!this.#topology.isMine(body.readPartitions[i] as number)) continue;
+      timestamp = Math.max(timestamp, (this.#store.head(body.readKeys[i] as Key)?.version ?? 0) + 1);
+    }
+    for (let i = 0; i < body.writeKeys.length; i++) {
+      const partition = body.writePartitions[i] as number;
+      if (!this.#topology.isMine(partition)) continue;
+      timestamp = Math.max(timestamp, (this.#store.head(body.writeKeys[i] as Key)?.version ?? 0) + 1, this.readWatermark(partition) + 1);
+    }
+    return timestamp;
+  }
+
+  /** Records that must outlive the journal's segments before this one. */
+  carry(beforeSegment: number): JournalRecord[] {
+    const carried: JournalRecord[] = [];
+    for (const life of this.lives) {
+      for (const record of life.records.values()) {
+        if (record.segment >= beforeSegment) continue;
+        carried.push(...recordsOf(record));
+        record.segment = this.#store.segment;
+      }
+    }
+    return carried;
+  }
+
+  persist(): [suffix: string, value: Buffer | null][] {
+    this.#retained.expire(this.#nowMs());
+    const puts: [string, Buffer | null][] = [...this.#retained.persist(), ...this.lives.persist(), ['clock', Buffer.from(String(this.#clock.last))]];
+    if (this.#readWatermarksChanged) puts.push(['readWatermarks', Buffer.from(this.#readWatermarks.slice().buffer)]);
+    this.#readWatermarksChanged = false;
+    return puts;
+  }
+
+  /** Takes back what `persist` gave, before the replay. */
+  restore(suffix: string, value: Buffer): void {
+    if (suffix === 'clock') this.#clock.observe(Number(value.toString()));
+    else if (suffix === 'readWatermarks') value.copy(Buffer.from(this.#readWatermarks.buffer));
+    else invariant(this.lives.restore(suffix, value) || this.#retained.restore(suffix, value, this.#nowMs()), `unknown state ${suffix} in the store`);
+  }
+
+  get recordCount(): number {
+    let count = 0;
+    for (const life of this.lives) count += life.records.size;
+    return count;
+  }
+
+  #apply(record: JournalRecord): void {
+    switch (record[0]) {
+      case Kind.marks:
+        return this.#applyMarks(record[1], record[2], record[3], record[4]);
+      case Kind.floor:
+        return this.lives.raiseFloor(record[1], record[2], record[3]);
+      case Kind.closed:
+        for (const life of this.lives.close(record[1], record[2])) this.#forget(life, () => true);
+        return;
+      default:
+    }
+    const id: TxnId = { node: record[1], incarnation: record[2], number: record[3] };
+    const txn = this.#recordOf(id);
+    if (txn === null) return; // a finished transaction: all it did here is in the table
+    const next = transitions[txn.state][record[0]];
+    if (next === null) {
+      if (record[0] === Kind.outcome) invariant(txn.outcome === record[4], `${formatTxnId(id)} decided twice: ${txn.outcome} and ${record[4]}`);
+      return;
+    }
+    txn.state = next;
+    switch (record[0]) {
+      case Kind.prepared:
+        [, , , , txn.epoch, txn.protocol, txn.timestamp, txn.body] = record;
+        this.#clock.observe(txn.timestamp);
+        this.#lock(txn, this.parse(txn.body));
+        return;
+      case Kind.accepted:
+      case Kind.promised: {
+        const ballot = { round: record[4], proposer: record[5] };
+        if (compareBallots(ballot, txn.promised) > 0) txn.promised = ballot;
+        if (record[0] === Kind.accepted && (txn.accepted === null || compareBallots(ballot, txn.accepted.ballot) >= 0)) txn.accepted = { ballot, decision: record[6] };
+        return;
+      }
+      case Kind.outcome:
+        return this.#decide(txn, record[4], txn.body ?? record[5]);
+      default:
+    }
+  }
+
+  /** Null for a transaction that is finished: its record is gone and must not come back. */
+  #recordOf(id: TxnId): TxnRecord | null {
+    const life = this.lives.of(id.node, id.incarnation);
+    const known = life.records.get(id.number);
+    if (known !== undefined) return known;
+    if (this.isFinished(id)) return null;
+    const record = newRecord(id, this.#store.segment, this.#nowMs());
+    life.records.set(id.number, record);
+    return record;
+  }
+
+  #lock(txn: TxnRecord, body: ParsedBody): void {
+    this.undecided.add(txn);
+    for (let i = 0; i < body.readKeys.length; i++) {
+      if (this.#topology.isMine(body.readPartitions[i] as number)) this.locks.lockShared(body.readKeys[i] as Key, txn);
+    }
+    for (let i = 0; i < body.writeKeys.length; i++) {
+      if (this.#topology.isMine(body.writePartitions[i] as number)) this.locks.lockExclusive(body.writeKeys[i] as Key, txn);
+    }
+  }
+
+  #unlock(txn: TxnRecord, body: ParsedBody): void {
+    this.undecided.delete(txn);
+    const ready: (() => void)[] = [];
+    for (const key of body.readKeys) this.locks.release(key, txn, ready);
+    for (const key of body.writeKeys) this.locks.release(key, txn, ready);
+    for (const action of ready) action();
+  }
+
+  #decide(txn: TxnRecord, decision: Decision, body: Uint8Array | null): void {
+    txn.outcome = decision;
+    if (body === null) return;
+    const parsed = this.parse(body);
+    if (decision !== ABORT) this.#install(txn.id, parsed, decision);
+    if (txn.timestamp !== 0) this.#unlock(txn, parsed);
+  }
+
+  #install(id: TxnId, body: ParsedBody, timestamp: number): void {
+    this.#clock.observe(timestamp);
+    for (let i = 0; i < body.writeKeys.length; i++) {
+      const partition = body.writePartitions[i] as number;
+      if (this.#topology.isMine(partition)) this.#store.install(partition, body.writeKeys[i] as Key, timestamp, body.writeValues[i] as Uint8Array | null);
+    }
+    for (const partition of body.readPartitions) {
+      if (!this.#topology.isMine(partition) || (this.#readWatermarks[partition] as number) >= timestamp) continue;
+      this.#readWatermarks[partition] = timestamp;
+      this.#readWatermarksChanged = true;
+    }
+    const [home] = body.partitions;
+    if (home !== undefined && this.#topology.isMine(home)) this.#retained.add(id, timestamp, this.#nowMs());
+  }
+
+  #applyMarks(node: string, incarnation: number, watermark: number, exceptions: readonly number[]): void {
+    const life = this.lives.of(node, incarnation);
+    if (!life.mark(watermark, exceptions)) return;
+    this.#forget(life, (number) => life.isFinished(number));
+  }
+
+  #forget(life: Life, isFinished: (number: number) => boolean): void {
+    for (const [number, record] of life.records) {
+      if (!isFinished(number)) continue;
+      life.records.delete(number);
+      // Nobody who was sent the prepare can be undecided any more, so this is a lock that nothing will ever ask for again.
+      if (record.outcome === UNDECIDED && record.timestamp !== 0 && record.body !== null) this.#unlock(record, this.parse(record.body));
+    }
+  }
+}
+
+/** What the journal must say to bring this record back. A decided one's data is in the table by the time its segment goes. */
+function recordsOf({ id, timestamp, epoch, protocol, body, promised, accepted, outcome }: TxnRecord): JournalRecord[] {
+  const name = [id.node, id.incarnation, id.number] as const;
+  if (outcome !== UNDECIDED) return [[Kind.outcome, ...name, outcome, null]];
+  const records: JournalRecord[] = [];
+  if (timestamp !== 0 && body !== null) records.push([Kind.prepared, ...name, epoch, protocol, timestamp, body]);
+  if (promised.round > 0) records.push([Kind.promised, ...name, promised.round, promised.proposer]);
+  if (accepted !== null) records.push([Kind.accepted, ...name, accepted.ballot.round, accepted.ballot.proposer, accepted.decision]);
+  return records;
+}

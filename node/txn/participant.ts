@@ -1,0 +1,166 @@
+/**
+ * The replica's side of commit: votes, promises, acceptances, outcomes.
+ *
+ * Each handler looks, enters a record into the ledger if something must be remembered, and answers when the journal is on
+ * disk. That order (persist, then send) is the whole of a replica's honesty, and `#afterwards` is its one place.
+ */
+import { ABORT, formatTxnId, UNDECIDED, Vote, Tag, type Accept, type Decide, type Marks, type Message, type Prepare, type Recover, type TxnId } from '../../client/wire/messages.ts';
+import type { Outbox } from '../cluster/outbox.ts';
+import type { Topology } from '../cluster/topology.ts';
+import { invariant } from '../invariant.ts';
+import { Kind } from '../store/records.ts';
+import type { Store } from '../store/store.ts';
+import { compareBallots } from './ballot.ts';
+import type { HybridClock } from './clock.ts';
+import type { Ledger } from './ledger.ts';
+
+/** What a participant does with its store. */
+export type ParticipantStore = Pick<Store, 'full' | 'whenRoom' | 'whenDurable'>;
+
+export interface ParticipantOptions {
+  readonly topology: Topology;
+  readonly store: ParticipantStore;
+  readonly ledger: Ledger;
+  readonly clock: HybridClock;
+  readonly outbox: Outbox;
+  /** Runs a piece of work as an entrance from outside (see Loopback). */
+  readonly during: (work: () => void) => void;
+  /** Runs an action at the end of this turn of the event loop. */
+  readonly defer: (action: () => void) => void;
+}
+
+export class Participant {
+  readonly #topology: Topology;
+  readonly #store: ParticipantStore;
+  readonly #ledger: Ledger;
+  readonly #clock: HybridClock;
+  readonly #outbox: Outbox;
+  readonly #during: (work: () => void) => void;
+  readonly #defer: (action: () => void) => void;
+  /** Acknowledgements of outcomes that wait for the journal, by coordinator's life. */
+  readonly #acknowledgements = new Map<string, { node: string; incarnation: number; numbers: number[] }>();
+
+  constructor({ topology, store, ledger, clock, outbox, during, defer }: ParticipantOptions) {
+    this.#topology = topology;
+    this.#store = store;
+    this.#ledger = ledger;
+    this.#clock = clock;
+    this.#outbox = outbox;
+    this.#during = during;
+    this.#defer = defer;
+  }
+
+  onPrepare(from: string, message: Prepare): void {
+    // Taken in only while committed data has somewhere to go; the order of arrival is kept.
+    if (this.#store.full) return this.#store.whenRoom(() => this.#during(() => this.onPrepare(from, message)));
+    const [, node, incarnation, number, epoch, proposed, protocol, body] = message;
+    const id: TxnId = { node, incarnation, number };
+    if (this.#answerDecided(from, id)) return;
+    this.#clock.observe(proposed);
+    const known = this.#ledger.find(id);
+    const floor = this.#ledger.lives.floorOf(node)?.incarnation ?? 0;
+    if ((known !== undefined && known.promised.round > 0) || incarnation < floor) return this.#voteNo(from, id, Vote.superseded, 0);
+    if (epoch !== this.#topology.epoch) return this.#voteNo(from, id, Vote.wrongView, this.#topology.epoch);
+    // A prepare that waited for room may have been overtaken by the coordinator's proposal; it has a vote all the same.
+    invariant(known === undefined || known.timestamp === 0, `a second prepare for ${formatTxnId(id)}`);
+    const parsed = this.#ledger.parse(body);
+    const objection = this.#ledger.objection(parsed);
+    if (objection?.vote === Vote.stale) return this.#voteNo(from, id, Vote.stale, objection.version, objection.key);
+    if (objection !== null) return this.#voteNo(from, id, Vote.conflict, 0, objection.key, formatTxnId(objection.holder.id));
+    const timestamp = this.#ledger.timestampFor(parsed, proposed);
+    this.#ledger.enter([Kind.prepared, node, incarnation, number, epoch, protocol, timestamp, body]);
+    this.#afterwards(from, [Tag.vote, node, incarnation, number, Vote.ok, timestamp, null, null]);
+  }
+
+  onAccept(from: string, [, node, incarnation, number, round, proposer, decision]: Accept): void {
+    const id: TxnId = { node, incarnation, number };
+    if (this.#answerDecided(from, id)) return;
+    const promised = this.#ledger.find(id)?.promised;
+    if (promised !== undefined && promised.round > 0 && compareBallots(promised, { round, proposer }) > 0) {
+      this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);
+      return;
+    }
+    this.#ledger.enter([Kind.accepted, node, incarnation, number, round, proposer, decision]);
+    this.#afterwards(from, [Tag.accepted, node, incarnation, number, round, proposer]);
+  }
+
+  onRecover(from: string, [, node, incarnation, number, round, proposer]: Recover): void {
+    const id: TxnId = { node, incarnation, number };
+    if (this.#answerDecided(from, id)) return;
+    const promised = this.#ledger.find(id)?.promised;
+    if (promised !== undefined && compareBallots(promised, { round, proposer }) >= 0) {
+      this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);
+      return;
+    }
+    this.#ledger.enter([Kind.promised, node, incarnation, number, round, proposer]);
+    const record = this.#ledger.find(id);
+    invariant(record !== undefined, `no record of ${formatTxnId(id)} after a promise`);
+    const { timestamp, accepted, body } = record;
+    this.#afterwards(from, [
+      Tag.promise, node, incarnation, number, round, proposer, timestamp === 0 ? Vote.none : Vote.ok, timestamp,
+      accepted?.ballot.round ?? -1, accepted?.ballot.proposer ?? '', accepted?.decision ?? UNDECIDED, body,
+    ]);
+  }
+
+  onDecide(from: string, [, node, incarnation, number, decision, body]: Decide): void {
+    const id: TxnId = { node, incarnation, number };
+    const known = this.#ledger.find(id);
+    if (known === undefined && this.#ledger.isFinished(id)) return this.#acknowledge(id);
+    if (known !== undefined && known.outcome !== UNDECIDED) {
+      invariant(known.outcome === decision, `${formatTxnId(id)} decided twice: ${known.outcome} and ${decision}`);
+    } else {
+      const values = known?.body ?? body;
+      // Told by somebody who has forgotten the writes: we learn nothing that we could keep, and healing brings the data.
+      if (values === null && decision !== ABORT) return;
+      // With a vote the journal has the values already, in whatever segment: an undecided record is carried along.
+      const journalled = known !== undefined && known.timestamp !== 0;
+      this.#ledger.enter([Kind.outcome, node, incarnation, number, decision, journalled ? null : values]);
+    }
+    if (from === node) this.#acknowledge(id);
+  }
+
+  /** The coordinator's word on its own transactions; believed only from itself, in its present life. */
+  onMarks(from: string, incarnation: number, [, watermark, exceptions]: Marks): void {
+    this.#ledger.enterDurably([Kind.marks, from, incarnation, watermark, exceptions]);
+  }
+
+  /** If nothing about it can change here any more, says so and what the outcome is. */
+  #answerDecided(from: string, id: TxnId): boolean {
+    const record = this.#ledger.find(id);
+    if (record !== undefined && record.outcome !== UNDECIDED) {
+      this.#outbox.send(from, [Tag.decide, id.node, id.incarnation, id.number, record.outcome, record.body]);
+      return true;
+    }
+    if (!this.#ledger.isFinished(id)) return false;
+    this.#outbox.send(from, [Tag.finished, id.node, id.incarnation, id.number, this.#ledger.outcomeOfFinished(id)]);
+    return true;
+  }
+
+  #voteNo(to: string, { node, incarnation, number }: TxnId, vote: Vote, detail: number, key: string | null = null, holder: string | null = null): void {
+    this.#outbox.send(to, [Tag.vote, node, incarnation, number, vote, detail, key, holder]);
+  }
+
+  /** Persist, then send. */
+  #afterwards(to: string, message: Message): void {
+    this.#store.whenDurable(() => this.#during(() => void this.#outbox.send(to, message)));
+  }
+
+  /** Tells the coordinator that the outcome is durable here: one message for all that one flush made so. */
+  #acknowledge({ node, incarnation, number }: TxnId): void {
+    const name = `${node}:${incarnation}`;
+    if (this.#acknowledgements.size === 0) this.#defer(() => this.#flushAcknowledgements());
+    const waiting = this.#acknowledgements.get(name);
+    if (waiting !== undefined) return void waiting.numbers.push(number);
+    this.#acknowledgements.set(name, { node, incarnation, numbers: [number] });
+  }
+
+  #flushAcknowledgements(): void {
+    const ready = [...this.#acknowledgements.values()];
+    this.#acknowledgements.clear();
+    this.#store.whenDurable(() =>
+      this.#during(() => {
+        for (const { node, incarnation, numbers } of ready) this.#outbox.send(node, [Tag.decided, node, incarnation, numbers]);
+      }),
+    );
+  }
+}
