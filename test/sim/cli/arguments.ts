@@ -1,0 +1,112 @@
+/** What the simulation is asked to do, from its command line. */
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import { faults } from '../faults/registry.ts';
+import { workloads } from '../workloads/registry.ts';
+
+export interface Arguments {
+  /** What to run: so many seeds from one on, the seeds named, or the plan in a file. */
+  readonly subject: { readonly kind: 'range'; readonly from: number; readonly count: number } | { readonly kind: 'seeds'; readonly seeds: readonly string[] } | { readonly kind: 'plan'; readonly file: string };
+  readonly workload: string | undefined;
+  readonly faults: readonly string[] | undefined;
+  readonly jobs: number;
+  readonly keepGoing: boolean;
+  readonly task: 'judge' | 'trace' | 'shrink';
+}
+
+/** One line for whoever typed it. */
+export class UsageError extends Error {}
+
+const options = {
+  'seeds': { type: 'string' },
+  'from': { type: 'string' },
+  'seed': { type: 'string', multiple: true },
+  'plan': { type: 'string' },
+  'workload': { type: 'string' },
+  'fault': { type: 'string', multiple: true },
+  'jobs': { type: 'string' },
+  'keep-going': { type: 'boolean', default: false },
+  'trace': { type: 'boolean', default: false },
+  'shrink': { type: 'boolean', default: false },
+  'help': { type: 'boolean', default: false },
+} as const;
+
+const seedsDefault = 100;
+
+export const usage = `usage: npm run sim -- [options]
+
+  --seeds <count>     run so many seeds, ${seedsDefault} unless told
+  --from <number>     the first of them, 1 unless told
+  --seed <seed>       run this seed; may be repeated
+  --plan <file>       run the plan in this file, as --shrink writes it
+  --workload <name>   one of ${Object.keys(workloads).join(', ')}; unless told each seed has its own
+  --fault <names>     have these classes of faults and no others, separated by commas; of
+${wrapped([...faults.keys()], 84).map((line) => `                      ${line}`).join('\n')}
+                      or none
+  --jobs <count>      processes to run seeds in, one for each core unless told
+  --keep-going        go on after a failure
+  --trace             tell the whole story of one seed or plan
+  --shrink            find the smallest plan that fails as this seed or plan does
+
+exit codes: 0 nothing failed, 1 something failed, 64 bad arguments
+`;
+
+/** Null: help is wanted. Throws UsageError. */
+export function readArguments(words: readonly string[]): Arguments | null {
+  const values = parse(words);
+  if (values.help) return null;
+  if (values.trace && values.shrink) throw new UsageError('--trace or --shrink, not both');
+  const { workload } = values;
+  if (workload !== undefined && !Object.hasOwn(workloads, workload)) throw new UsageError(`unknown workload ${workload}; there are ${Object.keys(workloads).join(', ')}`);
+  const wanted = faultsOf(values.fault);
+  const subject = subjectOf(values);
+  const task = values.trace ? 'trace' : values.shrink ? 'shrink' : 'judge';
+  const isOne = subject.kind === 'plan' || (subject.kind === 'seeds' && subject.seeds.length === 1);
+  if (task !== 'judge' && !isOne) throw new UsageError(`--${task} is for one --seed or --plan`);
+  if (subject.kind === 'plan' && (workload !== undefined || wanted !== undefined)) throw new UsageError('--plan says all: no --workload or --fault beside it');
+  return { subject, workload, faults: wanted, jobs: whole('jobs', values.jobs, 1, os.availableParallelism()), keepGoing: values['keep-going'], task };
+}
+
+function parse(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options }).values;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const known = Object.keys(options).map((name) => `--${name}`).join(', ');
+    if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw new UsageError(`unknown option ${/'([^']*)'/.exec(message)?.[1] ?? ''}; there are ${known}`);
+    if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError(`what is ${/'([^']*)'/.exec(message)?.[1] ?? 'that'}? There are ${known}`);
+    throw new UsageError(message.split('\n')[0]);
+  }
+}
+
+function subjectOf({ seed, seeds, from, plan }: ReturnType<typeof parse>): Arguments['subject'] {
+  const given = [seed, plan, seeds ?? from].filter((value) => value !== undefined);
+  if (given.length > 1) throw new UsageError('one of --seeds (with --from), --seed and --plan');
+  if (plan !== undefined) return { kind: 'plan', file: plan };
+  if (seed !== undefined) return { kind: 'seeds', seeds: seed };
+  return { kind: 'range', from: whole('from', from, 0, 1), count: whole('seeds', seeds, 1, seedsDefault) };
+}
+
+function faultsOf(given: readonly string[] | undefined): string[] | undefined {
+  const names = given?.flatMap((part) => part.split(',')).filter((name) => name !== '');
+  if (names?.join() === 'none') return [];
+  const unknown = names?.find((name) => !faults.has(name));
+  if (unknown !== undefined) throw new UsageError(`unknown fault ${unknown}; there are ${[...faults.keys()].join(', ')}, or none`);
+  return names;
+}
+
+function whole(option: string, given: string | undefined, least: number, otherwise: number): number {
+  if (given === undefined) return otherwise;
+  const number = Number(given);
+  if (!/^\d+$/.test(given) || !Number.isSafeInteger(number) || number < least) throw new UsageError(`--${option} takes a whole number from ${least} on, not ${given}`);
+  return number;
+}
+
+function wrapped(words: readonly string[], width: number): string[] {
+  const lines = [''];
+  for (const word of words) {
+    if (`${lines.at(-1)}${word}, `.length > width) lines.push('');
+    lines[lines.length - 1] += `${word}, `;
+  }
+  return lines.map((line) => line.trimEnd());
+}

@@ -1,0 +1,208 @@
+/**
+ * A cluster of production nodes and production clients in a simulated world, with someone who starts what has ended: as a
+ * service manager does, after a while.
+ */
+import { limits } from '../../client/wire/limits.ts';
+import { checkConfig, type ClusterConfig } from '../../node/config.ts';
+import { Node } from '../../node/node.ts';
+import type { Runtime } from '../../node/runtime/runtime.ts';
+import type { Outcome } from './checker/history.ts';
+import { runClient, type Client, type ClientOptions } from './client.ts';
+import { nodeIds } from './plan/plan.ts';
+import type { Conditions } from './plan/conditions.ts';
+import type { ClusterShape } from './plan/shape.ts';
+import type { Exit } from './process.ts';
+import type { SimRuntime } from './runtime.ts';
+import type { World } from './world.ts';
+
+/** Makes a node; a test may plant a mistake in it. */
+export type MakeNode = (runtime: Runtime, config: ClusterConfig, id: string) => Node;
+
+/** With what words a node stops itself when its disk refuses to write. */
+const diskFailures = ['the journal can’t be written', 'the data table can’t be written', 'the node could not start'];
+/** A node whose disk failed it is tried again this often. */
+const retryStartMs = 300;
+
+interface Member {
+  /** Milliseconds until it is started again when it has ended. */
+  downMs: number;
+  /** Its next start is killed after so many effects; null: it isn't. */
+  effectsOfNextStart: number | null;
+  /** Faults of its disk that it may die of. */
+  diskFaults: number;
+  /** It has had such faults since it was started. */
+  excused: boolean;
+  readonly start: () => void;
+}
+
+export class SimCluster {
+  readonly world: World;
+  readonly config: ClusterConfig;
+  readonly ids: readonly string[];
+  /** The running nodes; those that are still starting or have ended are missing. */
+  readonly nodes = new Map<string, Node>();
+  /** What ended a client's code or a node's that should not have ended. */
+  readonly failures: string[] = [];
+  /** How the operations of clients ended. */
+  readonly outcomes: Record<Outcome, number> = { ok: 0, failed: 0, unknown: 0 };
+  /** True once clients shall come to an end. */
+  over = false;
+  readonly #makeNode: MakeNode;
+  readonly #members = new Map<string, Member>();
+  readonly #workingClients = new Set<string>();
+  #processes = 0;
+  /** Faults have ended: whatever is down is started at once. */
+  #recovering = false;
+  #stopping = false;
+
+  constructor(world: World, shape: ClusterShape, { clocks }: Conditions, makeNode: MakeNode = (...parts) => new Node(...parts)) {
+    this.world = world;
+    this.config = configOf(shape);
+    this.ids = nodeIds(shape.nodes);
+    this.#makeNode = makeNode;
+    world.onExit = (host, exit) => this.#onExit(host.name, exit);
+    this.ids.forEach((id, i) => {
+      world.addHost(id, clocks[i] ?? {});
+      this.#members.set(id, member(() => this.#startNode(id)));
+    });
+  }
+
+  start(host: string): void {
+    if (!this.isRunning(host)) this.#memberAt(host).start();
+  }
+
+  isRunning(host: string): boolean {
+    return this.world.host(host).process !== null;
+  }
+
+  /** Kills what runs there, and starts it again after so long. */
+  crash(host: string, downMs: number): void {
+    this.#memberAt(host).downMs = downMs;
+    this.world.host(host).crash();
+  }
+
+  /** The same, in place of the effect that follows so many. */
+  crashAfter(host: string, effects: number, downMs: number): void {
+    this.#memberAt(host).downMs = downMs;
+    this.world.host(host).process?.crashAfter(effects);
+  }
+
+  /** The same for the process that is started there next. */
+  crashNextStart(host: string, effects: number, downMs: number): void {
+    const at = this.#memberAt(host);
+    at.downMs = downMs;
+    at.effectsOfNextStart = effects;
+  }
+
+  /** Until `end`, and for the life that it has now, the node may stop itself because it can't write. */
+  excuseFatal(id: string): { end: () => void } {
+    const at = this.#memberAt(id);
+    at.diskFaults++;
+    at.excused = true;
+    return { end: () => void at.diskFaults-- };
+  }
+
+  /** From now on nobody is killed, and nobody stays down. */
+  recover(): void {
+    this.#recovering = true;
+    for (const [host, at] of this.#members) {
+      at.effectsOfNextStart = null;
+      this.world.host(host).process?.crashAfter(Infinity);
+      if (this.#isNeeded(host)) this.start(host);
+    }
+  }
+
+  /** Starts a client on a host of its own, which runs `main` and is done. If it is killed, another one takes over. */
+  addClient(name: string, options: ClientOptions, main: (client: Client) => Promise<void>): void {
+    this.world.addHost(name, { usesPromises: true });
+    this.#members.set(name, member(() => this.#startClient(name, options, main)));
+    this.start(name);
+  }
+
+  /** No client is at work or will be. */
+  get clientsDone(): boolean {
+    return this.#workingClients.size === 0;
+  }
+
+  /** Asks a node to stop in good order, and starts it again so long after it has. False if it doesn't serve. */
+  stopNode(id: string, downMs: number): boolean {
+    const node = this.nodes.get(id);
+    const { process } = this.world.host(id);
+    if (node === undefined || process === null) return false;
+    this.#memberAt(id).downMs = downMs;
+    this.nodes.delete(id);
+    this.world.scheduler.after(0, process, () => node.stop(() => process.end({ kind: 'stopped', reason: 'asked to' })));
+    return true;
+  }
+
+  /** Asks all nodes to stop, for good. */
+  stop(): void {
+    this.#stopping = true;
+    for (const id of this.ids) this.stopNode(id, 0);
+  }
+
+  #startNode(id: string): void {
+    const at = this.#memberAt(id);
+    at.excused = at.diskFaults > 0;
+    const process = this.world.host(id).start((runtime: SimRuntime) => {
+      const node = this.#makeNode(runtime, this.config, id);
+      node.start((error) => {
+        if (error !== undefined) return runtime.fatal('the node could not start', { error });
+        this.nodes.set(id, node);
+      });
+    });
+    if (at.effectsOfNextStart !== null) process.crashAfter(at.effectsOfNextStart);
+    at.effectsOfNextStart = null;
+  }
+
+  #startClient(name: string, options: ClientOptions, main: (client: Client) => Promise<void>): void {
+    this.#workingClients.add(name);
+    const number = ++this.#processes;
+    this.world.host(name).start((runtime) => {
+      const done = (): void => {
+        if (runtime.process.condition !== 'dead') this.#workingClients.delete(name);
+      };
+      runClient(this, runtime, number, options, main).then(done, (error: unknown) => {
+        done();
+        this.failures.push(`client-failed: ${name}: ${error instanceof Error ? error.stack : String(error)}`);
+      });
+    });
+  }
+
+  #onExit(host: string, exit: Exit): void {
+    const at = this.#memberAt(host);
+    this.nodes.delete(host);
+    if (exit.kind === 'fatal' && !(at.excused && diskFailures.some((words) => exit.reason.startsWith(words)))) this.failures.push(`fatal: ${host} stopped itself: ${exit.reason}`);
+    const afterMs = exit.kind === 'fatal' || this.#recovering ? retryStartMs : at.downMs;
+    this.world.after(afterMs, () => {
+      if (this.#isNeeded(host)) this.start(host);
+    });
+  }
+
+  /** A client that is done need not come back, nor anybody after the end. */
+  #isNeeded(host: string): boolean {
+    return !this.#stopping && (this.#workingClients.has(host) || this.ids.includes(host));
+  }
+
+  #memberAt(host: string): Member {
+    const at = this.#members.get(host);
+    if (at === undefined) throw new Error(`nothing is started on ${host}`);
+    return at;
+  }
+}
+
+function member(start: () => void): Member {
+  return { downMs: 0, effectsOfNextStart: null, diskFaults: 0, excused: false, start };
+}
+
+function configOf({ nodes, replicationFactor, partitions, timing: { outcomeRetentionMs = limits.outcomeRetentionMs, ...timing }, store }: ClusterShape): ClusterConfig {
+  const content = { cluster: 'simulated', partitions, replicationFactor, timing, nodes: nodeIds(nodes).map((id) => ({ id, url: urlOf(id) })) };
+  const checked = checkConfig(content);
+  if ('faults' in checked) throw new Error(checked.faults.map(({ path, message }) => `${path} ${message}`).join('; '));
+  // Less than a configuration may ask for: see shape.ts.
+  return { ...checked.config, timing: { ...checked.config.timing, outcomeRetentionMs }, store: { ...checked.config.store, ...store } };
+}
+
+export function urlOf(id: string): string {
+  return `ws://${id}:7100`;
+}

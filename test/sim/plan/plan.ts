@@ -1,0 +1,110 @@
+/**
+ * A run before it is made: everything that is decided in advance, as plain data. A seed stands for one plan; a plan can also be
+ * written to a file, edited, and replayed. What it does not fix (how long each message takes, what each client does
+ * next) is drawn during the run from streams that the seed names, each from its own, so that what is left out of a plan disturbs
+ * the rest as little as can be.
+ */
+import { faults } from '../faults/registry.ts';
+import type { Injection, Scene } from '../faults/fault.ts';
+import { moments } from '../faults/moments.ts';
+import { Random } from '../random.ts';
+import { workloads } from '../workloads/registry.ts';
+import { drawConditions, slownessOf, type Conditions } from './conditions.ts';
+import { drawShape, type ClusterShape } from './shape.ts';
+
+export interface ClientPlan {
+  /** From 1; its host is c1, c2, ... and its choices are drawn from a stream of that name. */
+  readonly number: number;
+  /** It stops after so many. */
+  readonly operations: number;
+  /** Between two operations, in the mean; taken together after `burst` operations, for operations meet one another only in a crowd. */
+  readonly pauseMs: number;
+  readonly burst: number;
+}
+
+export interface Plan {
+  readonly seed: string;
+  readonly workload: string;
+  readonly shape: ClusterShape;
+  readonly conditions: Conditions;
+  readonly clients: readonly ClientPlan[];
+  /** How long clients work and faults happen; less if all clients are done before. */
+  readonly durationMs: number;
+  readonly injections: readonly Injection[];
+}
+
+/** What is told instead of drawn. */
+export interface PlanOptions {
+  readonly seed: string | number;
+  readonly workload?: string | undefined;
+  /** The classes of faults to have, all of them; without, each run draws its own. */
+  readonly faults?: readonly string[] | undefined;
+}
+
+/** A run shall have a few injections of each class rather than a hail in which nothing is ever done. */
+const injectionsMax = 200;
+/** Operations of all clients together: few enough for many seeds, in a time so short that many are under way whenever something happens. */
+const operationsMax = [100, 300, 300, 600, 1_500] as const;
+const clientCounts = [1, 2, 4, 8, 8, 16] as const;
+/** Whatever its length, a run has as many faults as one of the usual length. */
+const durationMs = { least: 500, usual: 6_000, most: 8_000 } as const;
+
+/** Throws RangeError with the valid ones for a workload or fault that there is not. */
+export function drawPlan({ seed, workload, faults: classes }: PlanOptions): Plan {
+  const random = new Random(String(seed));
+  const name = workload ?? random.fork('workload').pick(Object.keys(workloads));
+  if (!Object.hasOwn(workloads, name)) throw new RangeError(`unknown workload ${name}; there are ${Object.keys(workloads).join(', ')}`);
+  const shape = drawShape(random.fork('shape'));
+  const conditions = drawConditions(random.fork('conditions'), shape.nodes);
+  const lengthMs = Math.round(slownessOf(conditions) * durationMs.least * (durationMs.most / durationMs.least) ** random.fork('duration').float());
+  const clients = drawClients(random.fork('clients'), lengthMs);
+  const scene = { nodes: nodeIds(shape.nodes), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
+  return {
+    seed: String(seed), workload: name, shape, conditions, clients, durationMs: lengthMs,
+    injections: drawInjections(random.fork('faults'), scene, lengthMs, classes),
+  };
+}
+
+export function nodeIds(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `n${i + 1}`);
+}
+
+export function clientName(number: number): string {
+  return `c${number}`;
+}
+
+function drawClients(random: Random, lengthMs: number): ClientPlan[] {
+  const count = random.pick(clientCounts);
+  const operations = Math.ceil(random.pick(operationsMax) / count);
+  const pauseMs = Math.round(random.pick([0.2, 0.5, 0.9]) * lengthMs / operations);
+  const burst = random.pick([1, 5, 25]);
+  return Array.from({ length: count }, (_, i) => ({ number: i + 1, operations, pauseMs, burst }));
+}
+
+/** A few of them, that they may meet: a cut at an accept, and then a crash at a decide. */
+function drawMoments(random: Random): string[] {
+  return random.shuffled(moments).slice(0, random.pick([2, 4, moments.length]));
+}
+
+/**
+ * Swarm testing (Groce et al. 2012): a run has some of the classes, not all. One with few kinds of fault reaches states that
+ * one with all of them at once never does.
+ */
+function drawInjections(random: Random, scene: Scene, lengthMs: number, wanted: readonly string[] | undefined): Injection[] {
+  const unknown = wanted?.find((name) => !faults.has(name));
+  if (unknown !== undefined) throw new RangeError(`unknown fault ${unknown}; there are ${[...faults.keys()].join(', ')}`);
+  const share = random.pick([0, 0.1, 0.1, 0.15, 0.2, 0.2, 0.3, 0.4]);
+  const meanLastsMs = lengthMs * random.pick([0.02, 0.1, 0.3]);
+  const injections: Injection[] = [];
+  for (const fault of faults.values()) {
+    const own = random.fork(fault.name);
+    if (wanted === undefined ? !own.chance(share) : !wanted.includes(fault.name)) continue;
+    const everyMs = own.between(...fault.everyMs) * (lengthMs / durationMs.usual);
+    for (let atMs = own.exponential(everyMs); atMs < lengthMs; atMs += own.exponential(everyMs)) {
+      const particulars = fault.draw(own, scene);
+      if (particulars === null) break;
+      injections.push({ atMs: Math.round(atMs), fault: fault.name, on: [], against: [], amount: 0, moment: '', ...particulars, lastsMs: Math.round(own.exponential(meanLastsMs)) });
+    }
+  }
+  return injections.sort((a, b) => a.atMs - b.atMs).slice(0, injectionsMax);
+}

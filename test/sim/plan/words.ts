@@ -1,0 +1,32 @@
+/** A plan as a person would tell it. */
+import { faults } from '../faults/registry.ts';
+import type { Injection } from '../faults/fault.ts';
+import type { Plan } from './plan.ts';
+
+export function injectionInWords(injection: Injection): string {
+  return `at ${injection.atMs} ms ${injection.fault}: ${faults.get(injection.fault)?.words(injection) ?? 'unknown'}`;
+}
+
+export function shapeInWords({ workload, shape, clients, durationMs }: Plan): string {
+  const operations = clients.reduce((sum, client) => sum + client.operations, 0);
+  return [
+    `${workload} on ${count(shape.nodes, 'node')}`, `${count(shape.replicationFactor, 'replica')} of ${count(shape.partitions, 'partition')}`,
+    `${count(clients.length, 'client')} with ${count(operations, 'operation')}`, `${durationMs} ms`,
+  ].join(', ');
+}
+
+/** How often each class is in the plan. */
+export function classesInWords({ injections }: Plan): string {
+  const counts = new Map<string, number>();
+  for (const { fault } of injections) counts.set(fault, (counts.get(fault) ?? 0) + 1);
+  return counts.size === 0 ? 'no faults' : [...counts].map(([fault, times]) => `${fault} ×${times}`).join(', ');
+}
+
+/** All of it, a line each. */
+export function planInWords(plan: Plan): string[] {
+  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...plan.injections.map(injectionInWords)];
+}
+
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,60 @@
+/** Mistakes in the store: journal, overlay, checkpoints, digests. */
+import type { PlantedBug } from '../bug.ts';
+
+const checkpoint = 'node/store/checkpoint.ts';
+const versions = 'node/store/versions.ts';
+
+export const storingBugs: readonly PlantedBug[] = [
+  {
+    name: 'trimmed-before-checkpoint',
+    wrong: 'The journal is trimmed when a checkpoint begins, not when it is durable.',
+    patches: [{ module: checkpoint, find: '  journal.whenDurable(next);', replace: '  journal.whenDurable(() => {\n    journal.trim(first);\n    next();\n  });' }],
+  },
+  {
+    name: 'journal-begins-too-late',
+    wrong: 'The first slice of a checkpoint already says that the journal counts only from the present segment on.',
+    patches: [
+      { module: checkpoint, find: '  let slice = emptySlice();\n  for (const partition of', replace: '  let slice = emptySlice();\n  slice.puts.push(journalPut({ first, ...journal.durable }));\n  for (const partition of' },
+    ],
+  },
+  {
+    name: 'carried-records-dropped',
+    wrong: 'Records of undecided transactions are not journalled again before their segment goes.',
+    patches: [{ module: checkpoint, find: 'for (const record of owner.carry(first)) journal.append(record);', replace: 'owner.carry(first);' }],
+  },
+  {
+    name: 'overlay-dropped-early',
+    wrong: 'The overlay lets its versions go before the table has them.',
+    patches: [{ module: checkpoint, find: '  const state = owner.persist();\n', replace: '  overlay.drop();\n  const state = owner.persist();\n' }],
+  },
+  {
+    name: 'head-cache-not-refreshed',
+    wrong: 'A checkpoint writes newer rows than those whose versions are remembered.',
+    patches: [{ module: checkpoint, find: 'heads.set(key, { version, tombstone, checksum });', replace: '{ void [heads, version, tombstone, checksum]; }' }],
+  },
+  {
+    name: 'table-ahead-of-journal',
+    wrong: 'A checkpoint doesn’t wait for the journal: the table may have versions whose outcome a crash takes back.',
+    patches: [{ module: checkpoint, find: '  journal.whenDurable(next);', replace: '  next();' }],
+  },
+  {
+    name: 'digest-without-tombstones',
+    wrong: 'Deleting a key doesn’t change the digest, so a replica that missed it never learns of it.',
+    patches: [{ module: versions, find: 'this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);', replace: 'if (value !== null) this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);' }],
+  },
+  {
+    name: 'outcome-without-writes',
+    wrong: 'An outcome is journalled without the writes, also where no vote of the replica’s own has journalled them before.',
+    patches: [{ module: 'node/txn/participant.ts', find: 'decision, journalled ? null : values]);', replace: 'decision, null]);' }],
+  },
+  {
+    name: 'torn-tail-believed',
+    wrong: 'A block of the journal is believed without looking at its checksum.',
+    patches: [{ module: 'node/store/block.ts', find: 'if (end > file.length || crc32(file.subarray(offset + 8, end)) !== file.readUInt32LE(offset + 4)) return -1;', replace: 'if (end > file.length) return -1;' }],
+  },
+  {
+    name: 'exchange-overlooks-leaves',
+    wrong: 'Anti-entropy compares all but the last leaf of each partition.',
+    patches: [{ module: 'node/heal/exchange.ts', find: 'for (let leaf = 0; leaf * rootBytes < ours.length; leaf++) {', replace: 'for (let leaf = 0; (leaf + 1) * rootBytes < ours.length; leaf++) {' }],
+  },
+];

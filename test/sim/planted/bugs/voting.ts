@@ -1,0 +1,91 @@
+/** Mistakes in what a replica votes on, what it locks, and what it applies. */
+import type { PlantedBug } from '../bug.ts';
+
+const ledger = 'node/txn/ledger.ts';
+
+export const votingBugs: readonly PlantedBug[] = [
+  {
+    name: 'stale-read-accepted',
+    wrong: 'A replica votes OK although it holds a newer version than the transaction has read.',
+    patches: [{ module: ledger, find: 'if (version > (body.readVersions[i] as number)) return { vote: Vote.stale, key, version };', replace: '' }],
+  },
+  {
+    name: 'reads-not-locked',
+    wrong: 'A vote locks what is written only, so two transactions that each write what the other reads both commit.',
+    patches: [{ module: ledger, find: 'this.locks.lockShared(body.readKeys[i] as Key, txn);', replace: '{ /* not locked */ }' }],
+  },
+  {
+    name: 'votes-past-a-writer',
+    wrong: 'A replica votes OK on a read of a key that another transaction has locked for writing.',
+    patches: [{
+      module: ledger,
+      find: '      const holder = this.locks.holderOf(key, false);\n      if (holder !== null) return { vote: Vote.conflict, key, holder };\n',
+      replace: '',
+    }],
+  },
+  {
+    name: 'votes-past-a-reader',
+    wrong: 'A replica votes OK on a write of a key that another transaction has locked for reading.',
+    patches: [{ module: ledger, find: 'const holder = this.locks.holderOf(key, true);', replace: 'const holder = this.locks.holderOf(key, false);' }],
+  },
+  {
+    name: 'timestamp-not-above-version',
+    wrong: 'The timestamp voted is the one proposed, even where the replica holds a newer version: a slow clock’s write gets lost.',
+    patches: [{
+      module: ledger,
+      find: "timestamp = Math.max(timestamp, (this.#store.head(body.writeKeys[i] as Key)?.version ?? 0) + 1, this.readWatermark(partition) + 1);",
+      replace: 'timestamp = Math.max(timestamp, this.readWatermark(partition) + 1);',
+    }],
+  },
+  {
+    name: 'read-watermark-forgotten',
+    wrong: 'A restart forgets the read watermarks: a later write may get a timestamp below that of a transaction that did not see it.',
+    patches: [{ module: ledger, find: "else if (suffix === 'readWatermarks') value.copy(Buffer.from(this.#readWatermarks.buffer));", replace: "else if (suffix === 'readWatermarks') { /* forgotten */ }" }],
+  },
+  {
+    name: 'read-watermark-ignored',
+    wrong: 'A vote’s timestamp heeds no read watermark.',
+    patches: [{ module: ledger, find: ', this.readWatermark(partition) + 1);', replace: ');' }],
+  },
+  {
+    name: 'part-of-the-writes',
+    wrong: 'A replica that is told an outcome together with the writes applies those of the home partition only.',
+    patches: [{
+      module: ledger,
+      find: "if (this.#topology.isMine(partition)) this.#store.install(",
+      replace: "if (this.#topology.isMine(partition) && (partition === body.partitions[0] || this.find(id)?.timestamp !== 0)) this.#store.install(",
+    }],
+  },
+  {
+    name: 'older-version-overwrites',
+    wrong: 'A version that comes late, from a slow outcome or a slow read, replaces a newer one.',
+    patches: [{ module: 'node/store/versions.ts', find: 'if (version <= before.version) return false;', replace: 'if (version === before.version) return false;' }],
+  },
+  {
+    name: 'get-ignores-locks',
+    wrong: 'A linearizable read doesn’t wait for the writer that holds the key, which may be committed already.',
+    patches: [{ module: 'node/txn/reads.ts', find: 'this.#whenUnlocked(keys, () => {\n      const answer', replace: '((action: () => void) => action())(() => {\n      const answer' }],
+  },
+  {
+    name: 'get-from-one-replica',
+    wrong: 'A linearizable read believes the first replica that answers.',
+    patches: [
+      { module: 'node/txn/reads.ts', find: '    if (round.keys.some((state) => state.answers < state.group.majority)) return;\n', replace: '    if (round.keys.some((state) => state.answers < 1)) return;\n' },
+      { module: 'node/txn/reads.ts', find: '    if (round.keys.every(isComplete)) {\n', replace: '    if (round.keys.every((state) => state.valueAt === null)) {\n' },
+    ],
+  },
+  {
+    name: 'confirm-ignores-locks',
+    wrong: 'The check of a read-only transaction doesn’t wait for writers, so half of what one of them wrote may be seen.',
+    patches: [{ module: 'node/txn/reads.ts', find: 'this.#whenUnlocked(keys, () => {\n      const staleKey', replace: '((action: () => void) => action())(() => {\n      const staleKey' }],
+  },
+  {
+    name: 'confirm-by-one-replica',
+    wrong: 'The check of a read-only transaction believes the first replica that answers.',
+    patches: [{
+      module: 'node/txn/reads.ts',
+      find: 'if (staleKey === null && !round.keys.every(isComplete)) return;',
+      replace: 'if (staleKey === null && round.keys.some((state) => state.answers < 1)) return;',
+    }],
+  },
+];
