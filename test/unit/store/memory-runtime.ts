@@ -1,0 +1,247 @@
+/**
+ * A runtime in memory, driven by hand: `step` runs what is deferred or ends one disk write, `advance` lets virtual time
+ * pass. A crash ends a life at any moment, in the middle of a handler too (`crashAfter`): nothing of it is called again,
+ * whatever the handler still does to the disk is not done, a log write under way leaves any part of its bytes that the
+ * `tear` picks, and batches of the table that were not done are there whole or not at all.
+ */
+import type { Connection, Timer } from '../../../client/wire/environment.ts';
+import type { Disk, Listener, LogFile, Put, Runtime, Table } from '../../../node/runtime/runtime.ts';
+
+export class Fatal extends Error {}
+
+interface Pending {
+  readonly complete: () => void;
+  readonly tear: (tear: Tear) => void;
+}
+
+/** Which bytes of a log write under way a crash leaves on the disk, and whether it leaves a batch of the table. */
+export interface Tear {
+  keeps(byte: number, bytes: number): boolean;
+  readonly keepsBatch: boolean;
+}
+
+/** The first part of the log write is on the disk, from nothing (0) to all (1). */
+export const prefix = (share: number): Tear => ({ keeps: (byte, bytes) => byte < Math.floor(share * bytes), keepsBatch: share > 0.5 });
+
+/** Any of the sectors are, and no others; small ones, so that small blocks have several. */
+export const sectors = (mask: number): Tear => ({ keeps: (byte) => ((mask >>> ((byte >>> 5) % 31)) & 1) === 1, keepsBatch: (mask & 1) === 1 });
+
+/** What outlives a crash. */
+export class MemoryDisk {
+  logs = new Map<string, Buffer>();
+  table = new Map<string, Buffer>();
+}
+
+export class MemoryRuntime implements Runtime {
+  readonly store: MemoryDisk;
+  readonly disk: Disk;
+  readonly log = { debug() {}, info() {}, warn() {}, error() {} };
+  readonly clock = { monotonicMs: () => this.#nowMs, wallMs: () => this.#nowMs };
+  /** Sizes of the table's batches, in the order of their completion. */
+  readonly batches: number[] = [];
+  /** The error that the next writes of log files or table end with. */
+  logError: Error | null = null;
+  tableError: Error | null = null;
+  #nowMs = 0;
+  #random: number;
+  #dead = false;
+  #effectsLeft = Infinity;
+  #tear = prefix(0);
+  #deferred: (() => void)[] = [];
+  #writes: Pending[] = [];
+  #timers: { atMs: number; action: () => void }[] = [];
+  #openLogs = new Set<string>();
+
+  constructor(store = new MemoryDisk(), seed = 1) {
+    this.store = store;
+    this.#random = seed;
+    this.disk = this.#makeDisk();
+  }
+
+  randomUint32(): number {
+    this.#random = (Math.imul(this.#random, 1_664_525) + 1_013_904_223) >>> 0;
+    return this.#random;
+  }
+
+  after(delayMs: number, action: () => void): Timer {
+    const timer = { atMs: this.#nowMs + delayMs, action };
+    this.#timers.push(timer);
+    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
+  }
+
+  defer(action: () => void): void {
+    this.#deferred.push(action);
+  }
+
+  dial(): Connection {
+    throw new Error('no network here');
+  }
+
+  listen(): Listener {
+    throw new Error('no network here');
+  }
+
+  fatal(reason: string, details?: Record<string, unknown>): never {
+    this.#dead = true;
+    throw new Fatal(`${reason} ${JSON.stringify(details)}`);
+  }
+
+  /** Runs what is deferred, then ends the oldest write under way. False if there was nothing to do. */
+  step(): boolean {
+    if (this.#dead) return false;
+    const deferred = this.#deferred.splice(0);
+    for (const action of deferred) if (!this.#dead) action();
+    const write = deferred.length > 0 ? undefined : this.#writes.shift();
+    write?.complete();
+    return deferred.length > 0 || write !== undefined;
+  }
+
+  settle(): void {
+    for (let i = 0; this.step(); i++) if (i > 100_000) throw new Error('it never settles');
+  }
+
+  /** Lets time pass, with everything settled at every instant at which a timer is due. */
+  advance(ms: number): void {
+    const untilMs = this.#nowMs + ms;
+    for (;;) {
+      this.settle();
+      const next = this.#timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
+      if (next === undefined || this.#dead) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#nowMs = next.atMs;
+      next.action();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  /** Lets time pass without ending any write: only what timers do of themselves happens. */
+  skip(ms: number): void {
+    this.#nowMs += ms;
+    const due = this.#timers.filter(({ atMs }) => atMs <= this.#nowMs);
+    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.#nowMs);
+    for (const { action } of due) action();
+  }
+
+  /** Is a write under way? */
+  get writing(): boolean {
+    return this.#writes.length > 0;
+  }
+
+  /** Ends this life, leaving so much of the log write under way; gives what the next one finds. */
+  crash(share: number): MemoryDisk {
+    this.#die(prefix(share));
+    return this.store;
+  }
+
+  /** Ends this life in place of an effect on the disk after so many more. */
+  crashAfter(effects: number, tear: Tear): void {
+    this.#effectsLeft = effects;
+    this.#tear = tear;
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  #die(tear: Tear): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    for (const write of this.#writes) write.tear(tear);
+  }
+
+  /** May this effect on the disk be had? */
+  #effect(): boolean {
+    if (this.#effectsLeft-- <= 0) this.#die(this.#tear);
+    return !this.#dead;
+  }
+
+  #makeDisk(): Disk {
+    const { store } = this;
+    return {
+      logs: () => [...store.logs.keys()].sort(),
+      readLog: (name) => Buffer.from(store.logs.get(name) as Buffer),
+      openLog: (name, sizeBytes) => this.#openLog(name, sizeBytes),
+      renameLog: (from, to) => {
+        if (this.#openLogs.has(from) || store.logs.has(to)) throw new Error(`rename ${from} to ${to}`);
+        if (!this.#effect()) return;
+        store.logs.set(to, store.logs.get(from) as Buffer);
+        store.logs.delete(from);
+      },
+      removeLog: (name) => {
+        if (this.#openLogs.has(name) || !store.logs.has(name)) throw new Error(`remove ${name}`);
+        if (this.#effect()) store.logs.delete(name);
+      },
+      openTable: () => this.#openTable(),
+    };
+  }
+
+  #openLog(name: string, sizeBytes: number): LogFile {
+    if (this.#openLogs.has(name)) throw new Error(`${name} is open`);
+    this.#openLogs.add(name);
+    if (!this.store.logs.has(name) && this.#effect()) this.store.logs.set(name, Buffer.alloc(sizeBytes));
+    let writing = false;
+    return {
+      write: (position, chunks, done) => {
+        if (writing || !this.#openLogs.has(name)) throw new Error(`${name}: a write too many`);
+        writing = true;
+        if (!this.#effect()) return;
+        const bytes = Buffer.concat(chunks);
+        const file = this.store.logs.get(name) as Buffer;
+        if (position + bytes.length > file.length) throw new Error(`${name}: a write past its end`);
+        const error = this.logError;
+        this.#writes.push({
+          complete: () => {
+            writing = false;
+            if (error === null) bytes.copy(file, position);
+            if (error === null) done();
+            else done(error);
+          },
+          tear: (tear) => {
+            for (let i = 0; i < bytes.length; i++) if (tear.keeps(i, bytes.length)) file[position + i] = bytes[i] as number;
+          },
+        });
+      },
+      close: () => {
+        if (writing) throw new Error(`${name} is closed under a write`);
+        this.#openLogs.delete(name);
+      },
+    };
+  }
+
+  #openTable(): Table {
+    const { table } = this.store;
+    return {
+      get: (key) => {
+        const value = table.get(key.toString('latin1'));
+        return value === undefined ? undefined : Buffer.from(value);
+      },
+      range: (from, to) => {
+        const [low, high] = [from.toString('latin1'), to.toString('latin1')];
+        return [...table.keys()].filter((key) => key >= low && key < high).sort()
+          .map((key) => ({ key: Buffer.from(key, 'latin1'), value: Buffer.from(table.get(key) as Buffer) }));
+      },
+      write: (puts, done) => {
+        if (!this.#effect()) return;
+        const error = this.tableError;
+        const apply = (): void => {
+          for (const put of puts) applyPut(table, put);
+        };
+        this.#writes.push({
+          complete: () => {
+            if (error !== null) return done(error);
+            apply();
+            this.batches.push(puts.length);
+            done();
+          },
+          tear: (tear) => (tear.keepsBatch ? apply() : undefined),
+        });
+      },
+      close: (done) => this.#writes.push({ complete: done, tear: () => {} }),
+    };
+  }
+}
+
+function applyPut(table: Map<string, Buffer>, [key, value]: Put): void {
+  if (value === null) table.delete(key.toString('latin1'));
+  else table.set(key.toString('latin1'), Buffer.from(value));
+}

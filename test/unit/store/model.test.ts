@@ -1,0 +1,222 @@
+/**
+ * Random lives of a store against a model of what must be true after any crash: what comes back is exactly the effect of
+ * a prefix of the records ever appended, and that prefix holds every record whose action ran.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Key } from '../../../client/wire/messages.ts';
+import { Kind, type JournalRecord } from '../../../node/store/records.ts';
+import { Store, type JournalOwner, type StoreOptions } from '../../../node/store/store.ts';
+import { identity, partitionOf, partitions, toValue } from './helpers.ts';
+import { MemoryDisk, MemoryRuntime, sectors } from './memory-runtime.ts';
+
+const options: StoreOptions = {
+  journalSegmentBytes: 2_048,
+  journalBlockBytesMax: 512,
+  overlayBytesMax: 12_000,
+  checkpointIntervalMs: 1_000,
+  checkpointSliceKeys: 3,
+  headCacheEntries: 5,
+};
+
+const decode = (body: Uint8Array): [Key, string | null] => JSON.parse(Buffer.from(body).toString()) as [Key, string | null];
+
+/** What records amount to: the newest version of each key, and the prepared ones that are undecided. */
+class Fold {
+  readonly versions = new Map<Key, [version: number, value: string | null]>();
+  readonly prepared = new Map<number, Uint8Array>();
+
+  apply(record: JournalRecord): void {
+    if (record[0] === Kind.prepared) this.prepared.set(record[3], record[7]);
+    if (record[0] !== Kind.outcome) return;
+    const [key, value] = decode(this.prepared.get(record[3]) as Uint8Array);
+    this.prepared.delete(record[3]);
+    if (record[4] > (this.versions.get(key)?.[0] ?? 0)) this.versions.set(key, [record[4], value]);
+  }
+
+  toString(): string {
+    return JSON.stringify([[...this.versions].sort(), [...this.prepared.keys()].sort((a, b) => a - b)]);
+  }
+}
+
+/** Undecided transactions: values are journalled once, with `prepared`, and must outlive their segment. */
+class Transactions implements JournalOwner {
+  readonly store: Store;
+  readonly undecided = new Map<number, { segment: number; record: JournalRecord; body: Uint8Array }>();
+  decided = 0;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  enter(record: JournalRecord): void {
+    this.store.append(record);
+    this.replay(record);
+  }
+
+  replay(record: JournalRecord): void {
+    const number = record[3] as number;
+    if (record[0] === Kind.prepared) this.undecided.set(number, { segment: this.undecided.get(number)?.segment ?? this.store.segment, record, body: record[7] });
+    if (record[0] !== Kind.outcome) return;
+    const known = this.undecided.get(number);
+    // Its data is in the table: the prepared record went with its segment, and this one is left over.
+    if (known === undefined) return;
+    this.undecided.delete(number);
+    const [key, value] = decode(known.body);
+    this.store.install(partitionOf(key), key, record[4] as number, toValue(value));
+    this.decided++;
+  }
+
+  carry(beforeSegment: number): JournalRecord[] {
+    const old = [...this.undecided.values()].filter(({ segment }) => segment < beforeSegment);
+    for (const each of old) each.segment = this.store.segment;
+    return old.map(({ record }) => record);
+  }
+
+  persist(): [string, Buffer | null][] {
+    return [['decided', Buffer.from(String(this.decided))]];
+  }
+}
+
+interface Life {
+  readonly runtime: MemoryRuntime;
+  readonly store: Store;
+  readonly owner: Transactions;
+}
+
+function begin(disk: MemoryDisk): Life {
+  const runtime = new MemoryRuntime(disk);
+  const store = new Store(runtime, options, identity, partitionOf);
+  const owner = new Transactions(store);
+  let ready = false;
+  store.open(owner, (suffix, value) => expect([suffix, Number(value.toString()) >= 0]).toEqual(['decided', true]), () => (ready = true));
+  runtime.settle();
+  expect(ready).toBe(true);
+  return { runtime, store, owner };
+}
+
+function stateOf({ store, owner }: Life): string {
+  const found = new Fold();
+  for (let partition = 0; partition < partitions; partition++) {
+    for (const [key, version] of store.list(partition, 0xffff, null, 1_000).entries) {
+      const entry = store.entry(key);
+      const head = store.head(key);
+      if (entry?.version !== version || head?.version !== version || head.tombstone !== (entry.value === null)) throw new Error(`list, entry and head of ${key} differ`);
+      found.versions.set(key, [version, entry?.value == null ? null : Buffer.from(entry.value).toString()]);
+    }
+  }
+  for (const [number, { body }] of owner.undecided) found.prepared.set(number, body);
+  return found.toString();
+}
+
+function expectTrueDigests({ store }: Life, partition: number): void {
+  if (Buffer.compare(store.leaves(partition), store.rebuildLeaves(partition)) !== 0) throw new Error(`digests of partition ${partition} are not those of its rows`);
+}
+
+const action = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('prepare' as const), key: fc.nat(29), size: fc.nat(60) }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('decide' as const), pick: fc.nat(1_000), delta: fc.integer({ min: -8, max: 12 }) }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant('step' as const), count: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 1_500 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('crashAfter' as const), effects: fc.nat(12), mask: fc.nat() }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'close' as const }) },
+);
+type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
+
+function run(actions: readonly Action[]): { crashes: number; checkpoints: number } {
+  let life = begin(new MemoryDisk());
+  let log: JournalRecord[] = [];
+  let acknowledged = 0;
+  let number = 0;
+  const counts = { crashes: 0, checkpoints: 0 };
+
+  const enter = (record: JournalRecord): void => {
+    const { owner, store } = life;
+    owner.enter(record);
+    const position = log.push(record);
+    store.whenDurable(() => {
+      if (position !== acknowledged + 1) throw new Error(`action ${position} ran after ${acknowledged}`);
+      acknowledged = position;
+    });
+  };
+  const foldOf = (count: number): Fold => {
+    const fold = new Fold();
+    for (const record of log.slice(0, count)) fold.apply(record);
+    return fold;
+  };
+  const restart = (disk: MemoryDisk): void => {
+    counts.checkpoints += life.store.stats.checkpoints;
+    life = begin(disk);
+    const found = stateOf(life);
+    const fold = foldOf(acknowledged);
+    let prefix = acknowledged;
+    while (fold.toString() !== found && prefix < log.length) fold.apply(log[prefix++] as JournalRecord);
+    expect(found).toBe(fold.toString());
+    log = log.slice(0, prefix);
+    acknowledged = prefix;
+    for (let partition = 0; partition < partitions; partition++) expectTrueDigests(life, partition);
+  };
+
+  for (const each of actions) {
+    if (life.runtime.dead) {
+      counts.crashes++;
+      restart(life.runtime.store);
+    }
+    if (each.do === 'prepare') {
+      enter([Kind.prepared, 'n1', 1, ++number, 1, 0, 0, Buffer.from(JSON.stringify([`k${each.key}`, each.size === 0 ? null : 'v'.repeat(each.size)]))]);
+    } else if (each.do === 'decide') {
+      const undecided = [...life.owner.undecided.keys()];
+      if (undecided.length === 0) continue;
+      // Some versions come late, below what is installed already.
+      enter([Kind.outcome, 'n1', 1, undecided[each.pick % undecided.length] as number, Math.max(1, 10 * log.length + each.delta * 20), null]);
+    } else if (each.do === 'step') {
+      for (let i = 0; i < each.count; i++) life.runtime.step();
+      if (!life.runtime.dead) expectTrueDigests(life, each.count % partitions);
+    } else if (each.do === 'time') {
+      life.runtime.skip(each.ms);
+    } else if (each.do === 'crash') {
+      counts.crashes++;
+      restart(life.runtime.crash(each.share));
+    } else if (each.do === 'crashAfter') {
+      life.runtime.crashAfter(each.effects, sectors(each.mask));
+    } else {
+      let closed = false;
+      life.store.close(() => (closed = true));
+      life.runtime.settle();
+      if (life.runtime.dead) continue;
+      expect(closed).toBe(true);
+      expect(acknowledged).toBe(log.length);
+      restart(life.runtime.store);
+    }
+  }
+  life.runtime.settle();
+  if (life.runtime.dead) restart(life.runtime.store);
+  life.runtime.crashAfter(Infinity, sectors(0));
+  expect(acknowledged).toBe(log.length);
+  expect(stateOf(life)).toBe(foldOf(log.length).toString());
+  life.runtime.advance(10_000);
+  expect(life.runtime.store.logs.size).toBeLessThan(8);
+  expectSameDigestsInAnyOrder(life, foldOf(log.length));
+  restart(life.runtime.crash(0));
+  return counts;
+}
+
+function expectSameDigestsInAnyOrder({ store }: Life, { versions }: Fold): void {
+  const other = begin(new MemoryDisk());
+  for (const [key, [version, value]] of [...versions].reverse()) other.store.install(partitionOf(key), key, version, toValue(value));
+  for (let partition = 0; partition < partitions; partition++) expect(other.store.root(partition)).toEqual(store.root(partition));
+}
+
+describe('a store under random writes, checkpoints, crashes and restarts', () => {
+  it('comes back as a prefix of what was appended, with everything that was acknowledged', () => {
+    const total = { crashes: 0, checkpoints: 0 };
+    fc.assert(fc.property(fc.array(action, { minLength: 20, maxLength: 400, size: 'max' }), (actions) => {
+      const { crashes, checkpoints } = run(actions);
+      total.crashes += crashes;
+      total.checkpoints += checkpoints;
+    }), { numRuns: 60 });
+    expect(total.crashes).toBeGreaterThan(100);
+    expect(total.checkpoints).toBeGreaterThan(100);
+  }, 60_000);
+});
