@@ -77,6 +77,8 @@ class Run {
   readonly #workload: Workload;
   readonly #operations: Record<number, number> = {};
   readonly #failures: string[] = [];
+  /** When the faults end, if the clients have not ended before. */
+  #endMs = 0;
   #healedMs: number | null = null;
   #observations = 0;
 
@@ -121,12 +123,12 @@ class Run {
 
   async #disturb(): Promise<void> {
     this.#nemesis.start();
+    this.#endMs = this.#world.nowMs + this.#plan.durationMs;
     for (const client of this.#plan.clients) {
       this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true }, (context) => this.#work(client, context));
     }
     const { durationMs } = this.#plan;
-    const endMs = this.#world.nowMs + durationMs;
-    await this.#until(() => this.#cluster.clientsDone || this.#world.nowMs >= endMs, durationMs, () => '');
+    await this.#until(() => this.#cluster.clientsDone || this.#world.nowMs >= this.#endMs, durationMs, () => '');
     this.#nemesis.stop();
     this.#cluster.over = true;
   }
@@ -137,7 +139,9 @@ class Run {
     while (!client.over() && counts[number] < operations) {
       counts[number]++;
       await this.#workload.act(client);
-      await client.sleep(client.random.chance(1 / burst) ? client.random.exponential(pauseMs * burst) : client.random.exponential(1));
+      const pause = client.random.exponential(client.random.chance(1 / burst) ? pauseMs * burst : 1);
+      // Nobody sleeps past the end: a client that is not done then counts as stuck.
+      await client.sleep(Math.max(0, Math.min(pause, this.#endMs - this.#world.nowMs)));
     }
   }
 
