@@ -17,7 +17,7 @@ import type { Put } from '../runtime/runtime.ts';
 import type { Journal } from './journal.ts';
 import { journalPut } from './meta.ts';
 import type { Generation, OverlayEntry } from './overlay.ts';
-import { dataKey, digestKey, encodeRow, ownerKey } from './rows.ts';
+import { bookkeepingPut, dataKey, digestKey, encodeRow, ownerKey } from './rows.ts';
 import type { JournalOwner } from './types.ts';
 import type { Versions } from './versions.ts';
 
@@ -80,7 +80,7 @@ function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [
     let digested = slice.keys.length;
     for (const key of keys) {
       if (slice.keys.length >= sliceKeys || slice.rowBytes >= sliceBytesMax) {
-        if (slice.keys.length > digested) slice.puts.push([digestKey(partition), tableDigests.leaves(partition)]);
+        if (slice.keys.length > digested) slice.puts.push(bookkeepingPut(digestKey(partition), tableDigests.leaves(partition)));
         yield slice;
         slice = emptySlice();
         digested = 0;
@@ -92,14 +92,14 @@ function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [
       slice.rowBytes += row.length;
       slice.keys.push(key);
     }
-    slice.puts.push([digestKey(partition), tableDigests.leaves(partition)]);
+    slice.puts.push(bookkeepingPut(digestKey(partition), tableDigests.leaves(partition)));
   }
   for (const [suffix, value] of state) {
     if (slice.puts.length >= 2 * sliceKeys) {
       yield slice;
       slice = emptySlice();
     }
-    slice.puts.push([ownerKey(suffix), value]);
+    slice.puts.push(value === null ? [ownerKey(suffix), null] : bookkeepingPut(ownerKey(suffix), value));
   }
   slice.puts.push(journalPut({ first, ...journal.durable }));
   yield slice;

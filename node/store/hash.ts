@@ -2,6 +2,7 @@
  * The hashes of the store. xxHash costs a tenth of a microsecond through WebAssembly; node:crypto costs ten times that.
  *
  * - A version's *checksum* (32 bits) covers key, version, tombstone and value, so a flipped bit anywhere in a row shows.
+ * - A bookkeeping row's checksum is the same for what is kept beside the data.
  * - A version's *item*, two 64-bit lanes, is what it contributes to the digest of its partition (digests.ts). It covers
  *   the same fields, the value through its checksum.
  * - A key's *leaf* says which of its partition's digests it counts in.
@@ -38,6 +39,11 @@ function stage(key: Key, version: number, checksum: number, tombstone: boolean):
 export function checksumOf(key: Key, version: number, value: Uint8Array | null): number {
   const staged = h32Raw(stage(key, version, 0, value === null));
   return value === null ? staged : h32Raw(value, staged);
+}
+
+/** For rows that are no data: 32 bits over key and value. */
+export function checksumOfRow(tableKey: Uint8Array, value: Uint8Array): number {
+  return h32Raw(value, h32Raw(tableKey));
 }
 
 /** The two lanes of a version's item, valid until the next call. */

@@ -5,9 +5,9 @@
  * block with one write. The disk sets the pace: the busier it is, the more records share a flush. An action that
  * must come after the records appended so far (a vote that leaves, say) rides with their batch.
  */
-import { Packr, RESERVE_START_SPACE } from 'msgpackr';
+import { Packr } from 'msgpackr';
 import type { Disk } from '../runtime/runtime.ts';
-import { headerBytes, seal } from './block.ts';
+import { blockBytes, seal } from './block.ts';
 import type { JournalRecord } from './records.ts';
 import { Segments } from './segments.ts';
 import type { Position, Survey } from './survey.ts';
@@ -124,22 +124,22 @@ export class Journal {
     const batch = this.#waiting.shift();
     if (batch === undefined) return;
     this.#underWay = batch;
-    const block = packr.pack(batch.records, RESERVE_START_SPACE | headerBytes);
+    const payload = packr.pack(batch.records);
     try {
-      this.#segments.reserve(block.length);
-      seal(block, this.#segments.sequence, this.#segments.follows);
+      this.#segments.reserve(blockBytes(payload.length));
+      const block = seal(payload, this.#segments.sequence, this.#segments.follows);
       this.#segments.write(block, (error) => (error === undefined ? this.#written(block.length) : this.#environment.failed(error)));
     } catch (error) {
       this.#environment.failed(error);
     }
   }
 
-  #written(blockBytes: number): void {
+  #written(bytesWritten: number): void {
     const { actions, bytes } = this.#underWay as Batch;
     this.#underWay = null;
     this.#durable = this.#segments.position;
     this.flushes++;
-    this.bytesWritten += blockBytes;
+    this.bytesWritten += bytesWritten;
     this.backlogBytes -= bytes;
     // The disk goes on with what has gathered while this batch's actions run.
     this.#write();

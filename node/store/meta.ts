@@ -2,12 +2,12 @@
  * The store's own few facts, kept in its table: whose it is, how often it was opened, and where its journal begins.
  */
 import type { Put, Table } from '../runtime/runtime.ts';
-import { metaKey } from './rows.ts';
-import { StoreError } from './store-error.ts';
+import { bookkeepingPut, bookkeepingValue, metaKey } from './rows.ts';
+import { replaceNode, StoreError } from './store-error.ts';
 import type { Position } from './survey.ts';
 
 /** Raised when the layout of table or journal changes. */
-const format = 1;
+const format = 2;
 
 export interface Identity {
   readonly cluster: string;
@@ -68,14 +68,16 @@ function refuse(code: 'other-cluster' | 'other-node' | 'other-partitions' | 'oth
 }
 
 function put(name: string, facts: object): Put {
-  return [metaKey(name), Buffer.from(JSON.stringify(facts))];
+  return bookkeepingPut(metaKey(name), Buffer.from(JSON.stringify(facts)));
 }
 
 function read(table: Table, name: string): Record<string, unknown> | null {
-  const bytes = table.get(metaKey(name));
-  if (bytes === undefined) return null;
+  const key = metaKey(name);
+  const row = table.get(key);
+  if (row === undefined) return null;
+  const value = bookkeepingValue(key, row);
   try {
-    const facts: unknown = JSON.parse(bytes.toString());
+    const facts: unknown = JSON.parse(value.toString());
     if (typeof facts === 'object' && facts !== null) return facts as Record<string, unknown>;
   } catch {
     // Reported below, like JSON of another shape.
@@ -96,5 +98,5 @@ function string(facts: Record<string, unknown>, name: string): string {
 }
 
 function unreadable(name: string): StoreError {
-  return new StoreError('corrupt-table', `the record '${name}' of the data table can't be read. Nothing was changed. Let a new node, with a new id and an empty directory, take this one's place.`, { name });
+  return new StoreError('corrupt-table', `the record '${name}' of the data table can't be read. ${replaceNode}`, { name });
 }

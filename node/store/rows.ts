@@ -12,10 +12,13 @@
  * bit 0 is set for a tombstone, whose value is empty. Bit 1 is kept for an expiry (its time follows the version, 8
  * bytes), bit 2 for older versions (a list behind the value, with its length in front). A row with a flag that this
  * program does not know is refused rather than misread.
+ *
+ * Every other row: a checksum (u32) over key and value, then the value.
  */
 import type { Key } from '../../client/wire/messages.ts';
-import { checksumOf } from './hash.ts';
-import { CorruptValue } from './store-error.ts';
+import type { Put } from '../runtime/runtime.ts';
+import { checksumOf, checksumOfRow } from './hash.ts';
+import { CorruptValue, replaceNode, StoreError } from './store-error.ts';
 
 const prefix = { data: 0x64, digest: 0x67, meta: 0x6d, owner: 0x6f } as const;
 
@@ -66,6 +69,23 @@ export function suffixOfOwnerKey(tableKey: Buffer): string {
 /** Bounds of the digests and of the owner's state, for `Table.range`. */
 export const digestBounds = [Buffer.from([prefix.digest]), Buffer.from([prefix.digest + 1])] as const;
 export const ownerBounds = [Buffer.from([prefix.owner]), Buffer.from([prefix.owner + 1])] as const;
+
+const checksumBytes = 4;
+
+/** What to write for a row that is no data. */
+export function bookkeepingPut(key: Buffer, value: Uint8Array): Put {
+  const row = Buffer.allocUnsafe(checksumBytes + value.length);
+  row.writeUInt32LE(checksumOfRow(key, value), 0);
+  row.set(value, checksumBytes);
+  return [key, row];
+}
+
+/** The value of a row that is no data. Throws StoreError 'corrupt-table' unless every bit is as it was written. */
+export function bookkeepingValue(key: Buffer, row: Buffer): Buffer {
+  const value = row.subarray(checksumBytes);
+  if (row.length >= checksumBytes && row.readUInt32LE(0) === checksumOfRow(key, value)) return value;
+  throw new StoreError('corrupt-table', `the row ${key.toString('hex')} (hex) of the data table does not match its checksum. ${replaceNode}`, { row: key.toString('hex') });
+}
 
 const tombstoneFlag = 1;
 const knownFlags = tombstoneFlag;

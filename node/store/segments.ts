@@ -4,7 +4,7 @@
  * A trimmed file gets the name of a segment to come; its old blocks carry its old number, so they are not valid there.
  */
 import type { Disk, LogFile } from '../runtime/runtime.ts';
-import { aligned } from './block.ts';
+import { sectorBytes } from './block.ts';
 import { segmentName, type Position, type Survey } from './survey.ts';
 
 /**
@@ -34,14 +34,15 @@ export class Segments {
   /** Goes on behind what the survey found, in a segment of its own. */
   constructor(disk: Disk, segmentBytes: number, survey: Survey) {
     this.#disk = disk;
-    this.#segmentBytes = aligned(segmentBytes);
+    this.#segmentBytes = Math.ceil(segmentBytes / sectorBytes) * sectorBytes;
     this.#sequence = survey.next;
     this.#follows = survey.end.offset;
     this.#closed.push(...survey.segments);
     for (const name of survey.leftovers) disk.removeLog(name);
-    // Files of another size (the setting was changed, or a crash cut them short) or out of sequence are of no use.
+    // Files of another size (the setting was changed, or a crash cut them short) or out of sequence are of no use; nor is one with part of a torn block, for
+    // together with part of another one that would look whole.
     for (const spare of survey.spares) {
-      if (spare.sequence === this.#nextFree && spare.fileBytes === this.#segmentBytes && this.#spares.length < sparesMax) this.#spares.push(spare);
+      if (spare.scan.unused && spare.sequence === this.#nextFree && spare.fileBytes === this.#segmentBytes && this.#spares.length < sparesMax) this.#spares.push(spare);
       else disk.removeLog(segmentName(spare.sequence));
     }
   }
@@ -70,9 +71,8 @@ export class Segments {
 
   /** Makes room for a block: goes on to the next segment if this one can't take it. No write may be under way. */
   reserve(blockBytes: number): void {
-    const room = aligned(blockBytes);
     if (this.#current !== null) {
-      if (this.#offset + room <= this.#current.fileBytes) return;
+      if (this.#offset + blockBytes <= this.#current.fileBytes) return;
       this.#current.log.close();
       this.#closed.push({ sequence: this.#sequence, fileBytes: this.#current.fileBytes });
       this.#sequence++;
@@ -80,7 +80,7 @@ export class Segments {
       this.#offset = 0;
     }
     const name = segmentName(this.#sequence);
-    const fileBytes = Math.max(this.#segmentBytes, room);
+    const fileBytes = Math.max(this.#segmentBytes, blockBytes);
     const spare = this.#spares.shift();
     if (spare !== undefined && spare.fileBytes !== fileBytes) this.#disk.removeLog(name);
     this.#current = { log: this.#disk.openLog(name, fileBytes), fileBytes };
@@ -89,7 +89,7 @@ export class Segments {
   /** Writes a block that there is room for. `position` is behind it at once; it is durable when `done` comes. */
   write(block: Uint8Array, done: (error?: Error) => void): void {
     const at = this.#offset;
-    this.#offset += aligned(block.length);
+    this.#offset += block.length;
     (this.#current as { log: LogFile }).log.write(at, [block], done);
   }
 

@@ -33,9 +33,13 @@ export class CorruptValue extends StoreError {
   override readonly name = 'CorruptValue';
 
   constructor(key: string, problem: string) {
-    super('corrupt-value', `the row of key ${Buffer.from(key, 'latin1').toString('hex')} (hex) ${problem}`, { key });
+    super('corrupt-value', `the row of key ${Buffer.from(key, 'latin1').toString('hex')} (hex) in the data table ${problem}. ${replaceReplica}`, { key });
   }
 }
+
+/** What to do about a node that has lost data; others have it. */
+const replaceReplica =
+  'The other replicas of the key have the value: keep this node’s data directory for a post-mortem and let a new node, with a new id and an empty directory, take its place.';
 
 /** What to do about a node that may have forgotten votes; it ends every message about a damaged journal. */
 export const replaceNode =

@@ -8,6 +8,9 @@
  * After a restart the table is as some checkpoint left it, perhaps in the middle; the journal still holds everything
  * that came since the last complete one, and replaying it changes nothing where the table already has it, because only
  * a newer version is ever installed.
+ *
+ * Every row is checked when it is read. One that is not as it was written keeps the store from opening; found later, it stops
+ * the node, for it can't say what it no longer knows, and to say less would be a wrong answer or a wrong vote.
  */
 import type { Timer } from '../../client/wire/environment.ts';
 import type { Key, Value, Version } from '../../client/wire/messages.ts';
@@ -18,8 +21,8 @@ import { Journal } from './journal.ts';
 import { identityPut, incarnationPut, journalPut, readFacts, type Identity } from './meta.ts';
 import type { JournalRecord } from './records.ts';
 import { Room } from './room.ts';
-import { ownerBounds, suffixOfOwnerKey } from './rows.ts';
-import { replaceNode, StoreError } from './store-error.ts';
+import { bookkeepingValue, ownerBounds, suffixOfOwnerKey } from './rows.ts';
+import { replaceNode, StoreError, type CorruptValue } from './store-error.ts';
 import { replayJournal, surveyJournal } from './survey.ts';
 import type { Entry, Head, JournalOwner, StoreOptions, StoreStats } from './types.ts';
 import { Versions } from './versions.ts';
@@ -119,17 +122,17 @@ export class Store {
     this.#journal.whenDurable(action);
   }
 
-  /** The newest committed version here, a tombstone too; undefined for a key that never had one. Throws CorruptValue. */
+  /** The newest committed version here, a tombstone too; undefined for a key that never had one. */
   head(key: Key): Head | undefined {
     return this.#versions.head(key);
   }
 
-  /** As `head`, with the value. Throws CorruptValue. */
+  /** As `head`, with the value. */
   entry(key: Key): Entry | undefined {
     return this.#versions.entry(key);
   }
 
-  /** Takes in a committed version if it is newer than what is there, and says whether it was. Throws CorruptValue. */
+  /** Takes in a committed version if it is newer than what is there, and says whether it was. */
   install(partition: number, key: Key, version: Version, value: Value): boolean {
     const isNewer = this.#versions.install(partition, key, version, value);
     if (isNewer && this.#isPressed) this.#askForCheckpoint();
@@ -163,13 +166,13 @@ export class Store {
 
   /**
    * Keys and versions, tombstones too, of a partition's leaves in the bit mask, in key order from behind `after` on.
-   * `more`: there are others behind the last. Throws CorruptValue.
+   * `more`: there are others behind the last.
    */
   list(partition: number, leafMask: number, after: Key | null, limit: number): { entries: [Key, Version][]; more: boolean } {
     return this.#versions.list(partition, leafMask, after, limit);
   }
 
-  /** A partition's leaves computed anew from every row: what `leaves` must say. Throws CorruptValue. */
+  /** A partition's leaves computed anew from every row: what `leaves` must say. */
   rebuildLeaves(partition: number): Uint8Array {
     return this.#versions.rebuildLeaves(partition);
   }
@@ -212,8 +215,8 @@ export class Store {
     }
     this.#storeId = facts?.storeId ?? this.#makeStoreId();
     this.#incarnation = (facts?.incarnation ?? 0) + 1;
-    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf);
-    for (const { key, value } of table.range(...ownerBounds)) ownerState(suffixOfOwnerKey(key), value);
+    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (error) => this.#damaged(error));
+    for (const { key, value } of table.range(...ownerBounds)) ownerState(suffixOfOwnerKey(key), bookkeepingValue(key, value));
     this.#counts.replayedRecords = replayJournal(disk, survey, (record, sequence) => {
       this.#replaying = sequence;
       this.#owner.replay(record);
@@ -230,6 +233,11 @@ export class Store {
     const first = survey.segments[0]?.sequence ?? survey.next;
     const puts = [incarnationPut(this.#incarnation), journalPut({ first, ...survey.end })];
     return facts === null ? [identityPut(this.#identity, this.#storeId), ...puts] : puts;
+  }
+
+  #damaged(error: CorruptValue): never {
+    if (this.#state === 'opening') throw error;
+    return this.#runtime.fatal('the data table is damaged', { code: error.code, error: error.message });
   }
 
   #makeStoreId(): string {

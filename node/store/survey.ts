@@ -3,12 +3,13 @@
  *
  * A crash may tear the block that was being written, and nothing else: only one write is under way at a time, so no
  * block can have been written behind it. Hence the rule: the first bad place with nothing valid behind it is the torn
- * tail, and is cut; a bad place with valid blocks behind it, a missing segment, or a journal that ends before a point
- * known to have been durable is damage, and the node must not go on as if it remembered its votes.
+ * tail, and is cut, if what is there shows that it was torn (block.ts). A bad place that had been written whole, or has valid
+ * blocks behind it, a missing segment, or a journal that ends before a point known to have been durable is damage, and the
+ * node must not go on as if it remembered its votes.
  */
 import { Unpackr } from 'msgpackr';
 import type { Disk } from '../runtime/runtime.ts';
-import { aligned, headerBytes, payloadAt, scan, type Scan } from './block.ts';
+import { payloadAt, scan, type Scan } from './block.ts';
 import type { JournalRecord } from './records.ts';
 import { replaceNode, StoreError } from './store-error.ts';
 
@@ -40,7 +41,7 @@ export interface Survey {
   /** Segments with records, oldest first. */
   readonly segments: readonly Segment[];
   /** Files prepared for later, oldest first. */
-  readonly spares: readonly { readonly sequence: number; readonly fileBytes: number }[];
+  readonly spares: readonly Pick<Segment, 'sequence' | 'fileBytes' | 'scan'>[];
   /** Files from before the first segment that counts: what a crash left over of a trim. */
   readonly leftovers: readonly string[];
   /** Behind the last record. */
@@ -66,7 +67,7 @@ export function surveyJournal(disk: Disk, first: number, reached: Position): Sur
     return { sequence, fileBytes: file.length, scan: found, end: found.ends.at(-1) ?? 0 };
   });
 
-  const count = scanned.findLastIndex(({ scan: { ends, stray } }) => ends.length > 0 || stray >= 0) + 1;
+  const count = scanned.findLastIndex(({ scan: { ends, stray, spoilt } }) => ends.length > 0 || stray >= 0 || spoilt) + 1;
   const segments = scanned.slice(0, count);
   for (const [i, segment] of segments.entries()) checkSegment(segment, first + i, segments[i + 1]);
   const last = segments.at(-1);
@@ -78,10 +79,11 @@ export function surveyJournal(disk: Disk, first: number, reached: Position): Sur
 }
 
 function checkSegment(segment: Segment, expected: number, next: Segment | undefined): void {
-  const { sequence, scan: { ends, stray } } = segment;
+  const { sequence, scan: { ends, stray, spoilt } } = segment;
   if (sequence !== expected) throw damaged({ sequence: expected, offset: 0 }, `the file is missing, but ${segmentName(sequence)} holds records`);
   if (next === undefined || next.scan.follows < 0) {
     if (stray >= 0) throw damaged({ sequence, offset: segment.end }, `valid records follow at byte ${stray}, so this is not the torn tail of a crash`);
+    if (spoilt) throw damaged({ sequence, offset: segment.end }, 'records that were written there can’t be read back');
     if (next !== undefined && ends.length === 0) throw damaged({ sequence, offset: 0 }, `valid records follow in ${segmentName(next.sequence)}`);
     return;
   }
@@ -101,15 +103,16 @@ const unpackr = new Unpackr({ useRecords: false, copyBuffers: true });
 /** Gives every record of the surveyed segments, in order, with the segment it lies in. Returns how many there were. */
 export function replayJournal(disk: Disk, { segments }: Survey, each: (record: JournalRecord, sequence: number) => void): number {
   let count = 0;
-  for (const { sequence, end } of segments) {
+  for (const { sequence, scan: { ends }, end } of segments) {
     const file = disk.readLog(segmentName(sequence));
-    for (let offset = 0; offset < end;) {
-      const payload = payloadAt(file, offset);
-      for (const record of unpackr.unpack(payload) as JournalRecord[]) {
+    let offset = 0;
+    for (const blockEnd of ends) {
+      if (blockEnd > end) break;
+      for (const record of unpackr.unpack(payloadAt(file, offset)) as JournalRecord[]) {
         each(record, sequence);
         count++;
       }
-      offset = aligned(offset + headerBytes + payload.length);
+      offset = blockEnd;
     }
   }
   return count;

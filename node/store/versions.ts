@@ -10,8 +10,8 @@ import { Digests, partitionDigestBytes } from './digests.ts';
 import { checksumOf, itemOf, leafOf } from './hash.ts';
 import { absent, HeadCache } from './heads.ts';
 import { Overlay } from './overlay.ts';
-import { dataFrom, dataKey, dataTo, decodeRow, digestBounds, keyOfDataKey, type Row } from './rows.ts';
-import { StoreError } from './store-error.ts';
+import { bookkeepingValue, dataFrom, dataKey, dataTo, decodeRow, digestBounds, keyOfDataKey, type Row } from './rows.ts';
+import { StoreError, type CorruptValue } from './store-error.ts';
 import type { Entry, Head } from './types.ts';
 
 const none = { a: 0n, b: 0n };
@@ -23,15 +23,18 @@ export class Versions {
   readonly digests: Digests;
   readonly tableDigests: Digests;
   readonly #partitionOf: (key: Key) => number;
+  readonly #damaged: (error: CorruptValue) => never;
 
-  /** Loads the digests. Throws StoreError. */
-  constructor(table: Table, headCacheEntries: number, partitions: number, partitionOf: (key: Key) => number) {
+  /** Loads the digests. Throws StoreError. A data row that is found damaged later goes to `damaged`. */
+  constructor(table: Table, headCacheEntries: number, partitions: number, partitionOf: (key: Key) => number, damaged: (error: CorruptValue) => never) {
     this.table = table;
     this.heads = new HeadCache(headCacheEntries);
     this.digests = new Digests(partitions);
     this.tableDigests = new Digests(partitions);
     this.#partitionOf = partitionOf;
-    for (const { key, value } of table.range(...digestBounds)) {
+    this.#damaged = damaged;
+    for (const { key, value: row } of table.range(...digestBounds)) {
+      const value = bookkeepingValue(key, row);
       const partition = key.length === 3 ? key.readUInt16BE(1) : partitions;
       if (partition >= partitions || value.length !== partitionDigestBytes) {
         throw new StoreError('corrupt-table', `the digest record ${key.toString('hex')} of the data table can't be read. Nothing was changed.`);
@@ -102,7 +105,7 @@ export class Versions {
       const key = keyOfDataKey(row.key);
       while (next < fresh.length && (fresh[next] as Key) < key) yield this.#installed(fresh[next++] as Key);
       if (fresh[next] === key) yield this.#installed(fresh[next++] as Key);
-      else if (wanted(key)) yield [key, decodeRow(key, row.value)];
+      else if (wanted(key)) yield [key, this.#decode(key, row.value)];
     }
     while (next < fresh.length) yield this.#installed(fresh[next++] as Key);
   }
@@ -123,8 +126,16 @@ export class Versions {
       this.heads.set(key, absent);
       return undefined;
     }
-    const row = decodeRow(key, bytes);
+    const row = this.#decode(key, bytes);
     this.heads.set(key, { version: row.version, tombstone: row.tombstone, checksum: row.checksum });
     return row;
+  }
+
+  #decode(key: Key, row: Buffer): Row {
+    try {
+      return decodeRow(key, row);
+    } catch (error) {
+      return this.#damaged(error as CorruptValue);
+    }
   }
 }

@@ -6,6 +6,7 @@ import { limits } from '../../client/wire/limits.ts';
 import { checkConfig, type ClusterConfig } from '../../node/config.ts';
 import { Node } from '../../node/node.ts';
 import type { Runtime } from '../../node/runtime/runtime.ts';
+import { StoreError } from '../../node/store/store.ts';
 import type { Outcome } from './checker/history.ts';
 import { runClient, type Client, type ClientOptions } from './client.ts';
 import { nodeIds } from './plan/plan.ts';
@@ -32,6 +33,8 @@ interface Member {
   diskFaults: number;
   /** It has had such faults since it was started. */
   excused: boolean;
+  /** Has its disk changed what was durable, and is it something that the node can't start without? */
+  spoilt: 'no' | 'perhaps' | 'surely';
   readonly start: () => void;
 }
 
@@ -43,6 +46,8 @@ export class SimCluster {
   readonly nodes = new Map<string, Node>();
   /** What ended a client's code or a node's that should not have ended. */
   readonly failures: string[] = [];
+  /** Nodes that found out that their disk has changed, and stopped for good. */
+  readonly lost = new Set<string>();
   /** How the operations of clients ended. */
   readonly outcomes: Record<Outcome, number> = { ok: 0, failed: 0, unknown: 0 };
   /** True once clients shall come to an end. */
@@ -102,6 +107,16 @@ export class SimCluster {
     return { end: () => void at.diskFaults-- };
   }
 
+  /** From now on the node may find that its disk is damaged, or surely does when it is started; then it stays down. */
+  spoil(id: string, how: 'perhaps' | 'surely'): void {
+    const at = this.#memberAt(id);
+    if (at.spoilt !== 'surely') at.spoilt = how;
+  }
+
+  spoilt(id: string): 'no' | 'perhaps' | 'surely' {
+    return this.#memberAt(id).spoilt;
+  }
+
   /** From now on nobody is killed, and nobody stays down. */
   recover(): void {
     this.#recovering = true;
@@ -146,10 +161,16 @@ export class SimCluster {
     at.excused = at.diskFaults > 0;
     const process = this.world.host(id).start((runtime: SimRuntime) => {
       const node = this.#makeNode(runtime, this.config, id);
-      node.start((error) => {
-        if (error !== undefined) return runtime.fatal('the node could not start', { error });
-        this.nodes.set(id, node);
-      });
+      try {
+        node.start((error) => {
+          if (error !== undefined) return runtime.fatal('the node could not start', { error });
+          this.nodes.set(id, node);
+          if (at.spoilt === 'surely') this.failures.push(`rot-unnoticed: ${id} serves, and a record of its journal that was durable has changed`);
+        });
+      } catch (error) {
+        if (error instanceof StoreError) runtime.fatal('the node could not start', { code: error.code, error });
+        throw error;
+      }
     });
     if (at.effectsOfNextStart !== null) process.crashAfter(at.effectsOfNextStart);
     at.effectsOfNextStart = null;
@@ -172,6 +193,10 @@ export class SimCluster {
   #onExit(host: string, exit: Exit): void {
     const at = this.#memberAt(host);
     this.nodes.delete(host);
+    if (at.spoilt !== 'no' && foundDamage(exit)) {
+      this.lost.add(host);
+      return;
+    }
     if (exit.kind === 'fatal' && !(at.excused && diskFailures.some((words) => exit.reason.startsWith(words)))) this.failures.push(`fatal: ${host} stopped itself: ${exit.reason}`);
     const afterMs = exit.kind === 'fatal' || this.#recovering ? retryStartMs : at.downMs;
     this.world.after(afterMs, () => {
@@ -179,9 +204,9 @@ export class SimCluster {
     });
   }
 
-  /** A client that is done need not come back, nor anybody after the end. */
+  /** A client that is done need not come back, nor a node that is lost, nor anybody after the end. */
   #isNeeded(host: string): boolean {
-    return !this.#stopping && (this.#workingClients.has(host) || this.ids.includes(host));
+    return !this.#stopping && !this.lost.has(host) && (this.#workingClients.has(host) || this.ids.includes(host));
   }
 
   #memberAt(host: string): Member {
@@ -191,8 +216,13 @@ export class SimCluster {
   }
 }
 
+/** Did the node stop because what it read was not what it had written, and did it say what to do? */
+function foundDamage(exit: Exit): boolean {
+  return exit.kind === 'fatal' && String(exit.details['code']).startsWith('corrupt-') && exit.reason.includes('let a new node, with a new id and an empty directory, take its place');
+}
+
 function member(start: () => void): Member {
-  return { downMs: 0, effectsOfNextStart: null, diskFaults: 0, excused: false, start };
+  return { downMs: 0, effectsOfNextStart: null, diskFaults: 0, excused: false, spoilt: 'no', start };
 }
 
 function configOf({ nodes, replicationFactor, partitions, timing: { outcomeRetentionMs = limits.outcomeRetentionMs, ...timing }, store }: ClusterShape): ClusterConfig {

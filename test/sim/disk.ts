@@ -53,6 +53,8 @@ export class SimDisk {
   /** Only the open handle of a log changes its bytes. */
   readonly logs = new Map<string, Buffer>();
   table = TableImage.empty;
+  /** What a log write made durable last. */
+  lastFlush: { readonly name: string; readonly position: number; readonly bytes: number } | null = null;
   #mountedBy: SimProcess | null = null;
 
   constructor(name: string, scheduler: Scheduler, random: Random, trace: Trace, options: DiskOptions) {
@@ -154,6 +156,7 @@ class MountedDisk implements Disk {
     this.#disk.trace.record(this.#disk.name, 'rename', `${from} to ${to}`);
     this.#disk.logs.delete(from);
     this.#disk.logs.set(to, bytes);
+    if (this.#disk.lastFlush?.name === from) this.#disk.lastFlush = null;
   }
 
   removeLog(name: string): void {

@@ -85,6 +85,7 @@ export class SimLogFile implements LogFile {
         this.#end(write, this.#error ?? new Error(`${this.#name}: the write failed`));
       } else {
         this.#apply(write.position, write.bytes);
+        this.#disk.lastFlush = { name: this.#name, position: write.position, bytes: write.bytes.length };
         this.#end(write, null);
       }
     });

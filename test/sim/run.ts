@@ -37,6 +37,8 @@ export interface Report {
   /** How often each class of faults happened. */
   readonly injected: Readonly<Record<string, number>>;
   readonly virtualMs: number;
+  /** Nodes that stopped for good, as their disks had changed. */
+  readonly lost: readonly string[];
   /** From the end of the faults until all was well; null if it was not. */
   readonly healedMs: number | null;
   readonly steps: number;
@@ -110,7 +112,7 @@ class Run {
     const { seed, workload } = this.#plan;
     return {
       seed, workload, plan: this.#plan, failures: [...this.#cluster.failures, ...this.#failures], observations: this.#observations, operations: this.#operations, outcomes: this.#cluster.outcomes,
-      injected: this.#nemesis.injected, virtualMs: this.#world.nowMs, healedMs: this.#healedMs, steps: this.#world.scheduler.steps, traceHash: this.#world.traceHash(),
+      injected: this.#nemesis.injected, lost: [...this.#cluster.lost], virtualMs: this.#world.nowMs, healedMs: this.#healedMs, steps: this.#world.scheduler.steps, traceHash: this.#world.traceHash(),
       story: (lines) => this.#world.story(lines),
     };
   }

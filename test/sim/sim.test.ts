@@ -58,6 +58,17 @@ describe('a run', () => {
     expect((await runSeed({ seed: 1 })).traceHash).not.toBe((await runSeed({ seed: 2 })).traceHash);
   }, timeoutMs);
 
+  it('goes on without a node whose disk has changed, and loses no node otherwise', async () => {
+    let lost = 0;
+    for (let seed = 1; seed <= 12; seed++) {
+      const rotten = await runSeed({ seed, faults: ['rot-last-write', 'rot-journal', 'rot-table', 'crash'] });
+      expect(rotten.failures).toEqual([]);
+      lost += rotten.lost.length;
+      expect((await runSeed({ seed, faults: ['crash', 'failing-flush'] })).lost).toEqual([]);
+    }
+    expect(lost).toBeGreaterThan(0);
+  }, timeoutMs);
+
   it('finds out a disk that says too early that it has written', async () => {
     let caught: readonly string[] = [];
     for (let seed = 1; seed <= 30 && caught.length === 0; seed++) {

@@ -29,6 +29,8 @@ export interface Injection {
 export interface Scene {
   readonly nodes: readonly string[];
   readonly clients: readonly string[];
+  /** Nodes that may be lost for good, all of them; none, unless told. */
+  readonly dispensable?: readonly string[];
   /** What faults that wait for a message wait for; all there are, unless told. */
   readonly moments?: readonly string[];
 }

@@ -3,8 +3,8 @@
  *
  * A node that can't write its journal or its table must stop itself rather than vote wrongly: while such a fault lasts that
  * is no failure, and the node is started again when its disk is good. What a disk never does here is lose or change what it said was
- * durable: bit rot, lost disks and old images (`flipLogBit`, `flipTableBit`, `wipe`, `restore` of disk.ts) take a node out for good,
- * so they wait for nodes that can be replaced.
+ * durable: bits that flip are in rot.ts; lost disks and old images (`wipe`, `restore` of disk.ts) take a node out for good, and wait for
+ * nodes that can be replaced.
  */
 import { list, ms, type Fault, type Injection, type Site } from './fault.ts';
 import type { DiskFaults } from '../disk.ts';

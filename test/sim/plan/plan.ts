@@ -58,7 +58,7 @@ export function drawPlan({ seed, workload, faults: classes }: PlanOptions): Plan
   const conditions = drawConditions(random.fork('conditions'), shape.nodes);
   const lengthMs = Math.round(slownessOf(conditions) * durationMs.least * (durationMs.most / durationMs.least) ** random.fork('duration').float());
   const clients = drawClients(random.fork('clients'), lengthMs);
-  const scene = { nodes: nodeIds(shape.nodes), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
+  const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
   return {
     seed: String(seed), workload: name, shape, conditions, clients, durationMs: lengthMs,
     injections: drawInjections(random.fork('faults'), scene, lengthMs, classes),
@@ -79,6 +79,11 @@ function drawClients(random: Random, lengthMs: number): ClientPlan[] {
   const pauseMs = Math.round(random.pick([0.2, 0.5, 0.9]) * lengthMs / operations);
   const burst = random.pick([1, 5, 25]);
   return Array.from({ length: count }, (_, i) => ({ number: i + 1, operations, pauseMs, burst }));
+}
+
+/** All of them together leave each group its majority, wherever its replicas are. */
+function drawDispensable(random: Random, { nodes, replicationFactor }: ClusterShape): string[] {
+  return random.shuffled(nodeIds(nodes)).slice(0, Math.floor((replicationFactor - 1) / 2)).sort();
 }
 
 /** A few of them, that they may meet: a cut at an accept, and then a crash at a decide. */

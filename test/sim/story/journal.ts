@@ -1,14 +1,14 @@
 /** What a node writes to its journal: the changes of its state that outlive it. */
 import { Unpackr } from 'msgpackr';
-import { headerBytes } from '../../../node/store/block.ts';
+import { payloadAt } from '../../../node/store/block.ts';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
 import { body, decision, version } from './parts.ts';
 
 const unpackr = new Unpackr({ useRecords: false });
 
 /** The records of a block as it was written. */
-export function blockInWords(block: Uint8Array): string {
-  const records = unpackr.unpack(block.subarray(headerBytes)) as JournalRecord[];
+export function blockInWords(block: Buffer): string {
+  const records = unpackr.unpack(payloadAt(block, 0)) as JournalRecord[];
   return records.map(recordInWords).join('  +  ');
 }
 

@@ -5,7 +5,7 @@ import { frameInWords } from './messages.ts';
 /** Null: not worth a line. */
 export function printBytes(bytes: Uint8Array, what: string): string | null {
   try {
-    return what === 'wrote' ? blockInWords(bytes) : frameInWords(bytes);
+    return what === 'wrote' ? blockInWords(Buffer.from(bytes)) : frameInWords(bytes);
   } catch {
     return `${bytes.length} bytes`;
   }

@@ -28,8 +28,8 @@ interface Level {
 }
 
 const stalls = ['pause', 'pause-client', 'clog', 'reset', 'half-open', 'slow-link', 'slow-disk', 'clock-jump'];
-/** Clients run the test's own code, which can't be killed; a failing disk is an operator's worry. */
-const unsuitable = new Set(['crash-client', 'failing-flush', 'failing-table', 'full-disk']);
+/** Clients run the test's own code, which can't be killed; a disk that fails or rots is an operator's worry. */
+const unsuitable = new Set(['crash-client', 'failing-flush', 'failing-table', 'full-disk', 'rot-last-write', 'rot-journal', 'rot-table']);
 const all = [...faults.keys()].filter((name) => !unsuitable.has(name));
 
 const levels: Readonly<Record<ChaosLevel, Level>> = {

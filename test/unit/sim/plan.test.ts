@@ -25,6 +25,13 @@ describe('a plan', () => {
     }
   });
 
+  it('spoils the disks of so few nodes that every group keeps a majority', () => {
+    for (const { injections, shape } of plans) {
+      const hit = new Set(injections.filter(({ fault }) => fault.startsWith('rot-')).flatMap(({ on }) => on));
+      expect(hit.size).toBeLessThanOrEqual((shape.replicationFactor - 1) / 2);
+    }
+  });
+
   it('has some classes of faults, not all, and now and then none', () => {
     const classes = plans.map(({ injections }) => new Set(injections.map(({ fault }) => fault)));
     expect(classes.some(({ size }) => size === 0)).toBe(true);

@@ -23,8 +23,8 @@ export interface Tear {
 /** The first part of the log write is on the disk, from nothing (0) to all (1). */
 export const prefix = (share: number): Tear => ({ keeps: (byte, bytes) => byte < Math.floor(share * bytes), keepsBatch: share > 0.5 });
 
-/** Any of the sectors are, and no others; small ones, so that small blocks have several. */
-export const sectors = (mask: number): Tear => ({ keeps: (byte) => ((mask >>> ((byte >>> 5) % 31)) & 1) === 1, keepsBatch: (mask & 1) === 1 });
+/** Any of the sectors are, and no others. */
+export const sectors = (mask: number): Tear => ({ keeps: (byte) => ((mask >>> ((byte >>> 9) % 31)) & 1) === 1, keepsBatch: (mask & 1) === 1 });
 
 /** What outlives a crash. */
 export class MemoryDisk {

@@ -11,9 +11,9 @@ import { identity, partitionOf, partitions, toValue } from './helpers.ts';
 import { MemoryDisk, MemoryRuntime, sectors } from './memory-runtime.ts';
 
 const options: StoreOptions = {
-  journalSegmentBytes: 2_048,
-  journalBlockBytesMax: 512,
-  overlayBytesMax: 12_000,
+  journalSegmentBytes: 8_192,
+  journalBlockBytesMax: 2_048,
+  overlayBytesMax: 30_000,
   checkpointIntervalMs: 1_000,
   checkpointSliceKeys: 3,
   headCacheEntries: 5,
@@ -114,7 +114,7 @@ function expectTrueDigests({ store }: Life, partition: number): void {
 }
 
 const action = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('prepare' as const), key: fc.nat(29), size: fc.nat(60) }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('prepare' as const), key: fc.nat(29), size: fc.nat(600) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('decide' as const), pick: fc.nat(1_000), delta: fc.integer({ min: -8, max: 12 }) }) },
   { weight: 12, arbitrary: fc.record({ do: fc.constant('step' as const), count: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 1_500 }) }) },

@@ -50,7 +50,7 @@ export const storingBugs: readonly PlantedBug[] = [
   {
     name: 'torn-tail-believed',
     wrong: 'A block of the journal is believed without looking at its checksum.',
-    patches: [{ module: 'node/store/block.ts', find: 'if (end > file.length || crc32(file.subarray(offset + 8, end)) !== file.readUInt32LE(offset + 4)) return -1;', replace: 'if (end > file.length) return -1;' }],
+    patches: [{ module: 'node/store/block.ts', find: 'if (end > file.length || checksum(file, offset, payloadAt(file, offset)) !== file.readUInt32LE(offset + 4)) return -1;', replace: 'if (end > file.length) return -1;' }],
   },
   {
     name: 'exchange-overlooks-leaves',
