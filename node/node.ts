@@ -253,6 +253,7 @@ export class Node {
     this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
     this.#loopback.during(() => {
       for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.exchange]) part.tick();
+      this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();
       if (this.#ticks % Math.ceil(closingIntervalMs / tickIntervalMs) === 0) this.#part.closing.tick();

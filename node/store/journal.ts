@@ -3,7 +3,9 @@
  *
  * Group commit: records gather in a batch while the batch before is being written and flushed; then they go together, as one
  * block with one write. The disk sets the pace: the busier it is, the more records share a flush. An action that
- * must come after the records appended so far (a vote that leaves, say) rides with their batch.
+ * must come after the records appended so far (a vote that leaves, say) rides with their batch. A flush is what a commit
+ * costs most, so one is made only for who waits; records that nobody waits for (an outcome that the votes
+ * already imply) go along with the next one, at the latest when `flush` is called.
  */
 import { Packr } from 'msgpackr';
 import type { Disk } from '../runtime/runtime.ts';
@@ -18,6 +20,8 @@ interface Batch {
   readonly records: JournalRecord[];
   readonly actions: (() => void)[];
   bytes: number;
+  /** Somebody waits for it; without, it goes along with the next one that somebody waits for. */
+  forced: boolean;
 }
 
 export interface JournalOptions {
@@ -83,25 +87,34 @@ export class Journal {
     const bytes = estimateBytes(record);
     this.backlogBytes += bytes;
     const last = this.#waiting.at(-1);
-    if (last === undefined || last.bytes + bytes > this.#blockBytesMax) this.#waiting.push({ records: [record], actions: [], bytes });
-    else {
+    if (last !== undefined && last.bytes + bytes <= this.#blockBytesMax) {
       last.records.push(record);
       last.bytes += bytes;
+      return;
     }
-    if (this.#scheduled || this.#underWay !== null) return;
-    this.#scheduled = true;
-    this.#environment.defer(() => {
-      this.#scheduled = false;
-      this.#write();
-    });
+    this.#waiting.push({ records: [record], actions: [], bytes, forced: false });
+    // A whole block need not wait for more.
+    if (last !== undefined) this.#force(last);
   }
 
-  /** Runs the action when all records appended so far are durable: now if they are. Actions run in order. */
+  /** Runs the action when all records appended so far are durable, now if they are, and has them written for it. Actions run in order. */
   whenDurable(action: () => void): void {
+    this.alongWithNext(action);
+    this.flush();
+  }
+
+  /** The same, but in no hurry: when others have the records written, or `flush` does. */
+  alongWithNext(action: () => void): void {
     const batch = this.#waiting.at(-1) ?? this.#underWay;
     if (batch !== null) batch.actions.push(action);
     else if (this.#running !== null) this.#running.push(action);
     else action();
+  }
+
+  /** Has written whatever was appended and nobody waits for. */
+  flush(): void {
+    const last = this.#waiting.at(-1);
+    if (last !== undefined) this.#force(last);
   }
 
   /** Lets go of the segments before this one. */
@@ -119,10 +132,20 @@ export class Journal {
     this.#segments.close();
   }
 
+  /** Records are written in order, so with a batch go all before it. */
+  #force(batch: Batch): void {
+    batch.forced = true;
+    if (this.#scheduled || this.#underWay !== null) return;
+    this.#scheduled = true;
+    this.#environment.defer(() => {
+      this.#scheduled = false;
+      this.#write();
+    });
+  }
+
   #write(): void {
-    if (this.#underWay !== null) return;
-    const batch = this.#waiting.shift();
-    if (batch === undefined) return;
+    if (this.#underWay !== null || !this.#waiting.some(({ forced }) => forced)) return;
+    const batch = this.#waiting.shift() as Batch;
     this.#underWay = batch;
     const payload = packr.pack(batch.records);
     try {

@@ -117,9 +117,19 @@ export class Store {
     this.#journal.append(record);
   }
 
-  /** Runs the action when all that was appended so far is durable; at once if it is. Actions run in order of calls. */
+  /** Runs the action when all that was appended so far is durable, for which it is flushed; at once if it is. Actions run in order of calls. */
   whenDurable(action: () => void): void {
     this.#journal.whenDurable(action);
+  }
+
+  /** The same without a flush of its own: with that of others, or of `flush`. */
+  alongWithNext(action: () => void): void {
+    this.#journal.alongWithNext(action);
+  }
+
+  /** Has written what was appended and nobody waits for. To be called now and then. */
+  flush(): void {
+    this.#journal.flush();
   }
 
   /** The newest committed version here, a tombstone too; undefined for a key that never had one. */

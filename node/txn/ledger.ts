@@ -23,7 +23,7 @@ import { newRecord, transitions, type TxnRecord } from './record.ts';
 import { RetainedOutcomes } from './retention.ts';
 
 /** What a ledger does with its store. */
-export type LedgerStore = Pick<Store, 'append' | 'whenDurable' | 'head' | 'install' | 'segment'>;
+export type LedgerStore = Pick<Store, 'append' | 'alongWithNext' | 'head' | 'install' | 'segment'>;
 
 export interface LedgerOptions {
   readonly topology: Topology;
@@ -62,10 +62,10 @@ export class Ledger implements JournalOwner {
     this.#apply(record);
   }
 
-  /** The same, but memory changes only when the disk has: for what lets records be dropped. */
+  /** The same, but memory changes only when the disk has, which may take a while: for what lets records be dropped. */
   enterDurably(record: JournalRecord): void {
     this.#store.append(record);
-    this.#store.whenDurable(() => this.#apply(record));
+    this.#store.alongWithNext(() => this.#apply(record));
   }
 
   replay(record: JournalRecord): void {

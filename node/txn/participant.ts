@@ -15,7 +15,7 @@ import type { HybridClock } from './clock.ts';
 import type { Ledger } from './ledger.ts';
 
 /** What a participant does with its store. */
-export type ParticipantStore = Pick<Store, 'full' | 'whenRoom' | 'whenDurable'>;
+export type ParticipantStore = Pick<Store, 'full' | 'whenRoom' | 'whenDurable' | 'alongWithNext'>;
 
 export interface ParticipantOptions {
   readonly topology: Topology;
@@ -157,7 +157,7 @@ export class Participant {
   #flushAcknowledgements(): void {
     const ready = [...this.#acknowledgements.values()];
     this.#acknowledgements.clear();
-    this.#store.whenDurable(() =>
+    this.#store.alongWithNext(() =>
       this.#during(() => {
         for (const { node, incarnation, numbers } of ready) this.#outbox.send(node, [Tag.decided, node, incarnation, numbers]);
       }),

@@ -51,6 +51,10 @@ export class MemoryStore implements LedgerStore, ParticipantStore {
     this.#waiting.push({ records: this.#appended, action });
   }
 
+  alongWithNext(action: () => void): void {
+    this.whenDurable(action);
+  }
+
   /** Makes the oldest volatile turn durable and does what waited for that. */
   flush(): void {
     this.durable.push(...(this.volatile.shift() ?? []));

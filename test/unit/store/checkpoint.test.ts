@@ -53,6 +53,7 @@ describe('a checkpoint', () => {
     owner.commit('a', 1, 'x');
     runtime.settle();
     owner.commit('a', 2, 'y');
+    owner.store.flush();
     runtime.step();
     expect(runtime.writing).toBe(true);
     const before = JSON.stringify([...runtime.store.table]);

@@ -75,6 +75,7 @@ export interface Opened {
 export function openStore(disk = new MemoryDisk(), options: Partial<StoreOptions> = {}, who: Partial<typeof identity> = {}): Opened {
   const runtime = new MemoryRuntime(disk);
   const store = new Store(runtime, { ...smallOptions, ...options }, { ...identity, ...who }, partitionOf);
+  runtime.idle = () => store.flush();
   const owner = new Owner(store);
   let outcome: Error | 'ready' | null = null;
   store.open(owner, (suffix, value) => void owner.state.set(suffix, value.toString()), (error) => (outcome = error ?? 'ready'));

@@ -97,6 +97,51 @@ describe('group commit', () => {
   });
 });
 
+describe('records that nobody waits for', () => {
+  it('go along with the next one that somebody waits for, in one flush', () => {
+    const { store, runtime } = openStore();
+    runtime.idle = () => {};
+    const flushes = store.stats.flushes;
+    const ran: string[] = [];
+    store.append(record(1));
+    store.alongWithNext(() => ran.push('along'));
+    runtime.settle();
+    expect([ran, store.stats.flushes]).toEqual([[], flushes]);
+    store.append(record(2));
+    store.whenDurable(() => ran.push('awaited'));
+    runtime.settle();
+    expect([ran, store.stats.flushes]).toEqual([['along', 'awaited'], flushes + 1]);
+  });
+
+  it('are written by a flush at the latest, and by the checkpoint that follows', () => {
+    const { store, runtime } = openStore();
+    runtime.idle = () => {};
+    let told = 0;
+    store.append(record(1));
+    store.alongWithNext(() => told++);
+    store.flush();
+    runtime.settle();
+    expect(told).toBe(1);
+    store.append(record(2));
+    store.alongWithNext(() => told++);
+    runtime.advance(2_000);
+    expect(told).toBe(2);
+  });
+
+  it('don’t wait when they fill a block', () => {
+    const { store, runtime } = openStore();
+    runtime.idle = () => {};
+    let told = 0;
+    for (let number = 0; number < 1_000; number++) {
+      store.append(record(number));
+      store.alongWithNext(() => told++);
+    }
+    runtime.settle();
+    expect(told).toBeGreaterThan(500);
+    expect(told).toBeLessThan(1_000);
+  });
+});
+
 describe('a torn tail', () => {
   /** Records in blocks of their own, the last of them under way; what the newest file held before it, and with it. */
   function scenario(count: number): { disk: MemoryDisk; name: string; told: JournalRecord[]; last: JournalRecord; before: Buffer; after: Buffer } {
@@ -112,6 +157,7 @@ describe('a torn tail', () => {
     const before = Buffer.from(opened.runtime.store.logs.get(name) as Buffer);
     const last = record(2_000, 1_200);
     opened.store.append(last);
+    opened.store.flush();
     opened.runtime.step();
     const disk = opened.runtime.crash(1);
     return { disk, name, told, last, before, after: Buffer.from(disk.logs.get(name) as Buffer) };
@@ -163,6 +209,7 @@ describe('a torn tail', () => {
       appendAll(opened, more);
       expected.push(...more);
       opened.store.append(record(5_000 + life, 900));
+      opened.store.flush();
       opened.runtime.step();
       torn = opened.runtime.crash(life / 5);
     }

@@ -42,6 +42,8 @@ export class MemoryRuntime implements Runtime {
   /** The error that the next writes of log files or table end with. */
   logError: Error | null = null;
   tableError: Error | null = null;
+  /** What happens when there is nothing else to do: whoever has a store here lets it write what nobody waits for. */
+  idle: () => void = () => {};
   #nowMs = 0;
   #random: number;
   #dead = false;
@@ -93,7 +95,9 @@ export class MemoryRuntime implements Runtime {
     for (const action of deferred) if (!this.#dead) action();
     const write = deferred.length > 0 ? undefined : this.#writes.shift();
     write?.complete();
-    return deferred.length > 0 || write !== undefined;
+    if (deferred.length > 0 || write !== undefined) return true;
+    this.idle();
+    return this.#deferred.length > 0;
   }
 
   settle(): void {

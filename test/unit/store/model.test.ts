@@ -87,6 +87,7 @@ interface Life {
 function begin(disk: MemoryDisk): Life {
   const runtime = new MemoryRuntime(disk);
   const store = new Store(runtime, options, identity, partitionOf);
+  runtime.idle = () => store.flush();
   const owner = new Transactions(store);
   let ready = false;
   store.open(owner, (suffix, value) => expect([suffix, Number(value.toString()) >= 0]).toEqual(['decided', true]), () => (ready = true));

@@ -62,6 +62,7 @@ describe('opening a store', () => {
     const runtime = new MemoryRuntime();
     runtime.tableError = new Error('disk full');
     const store = new Store(runtime, smallOptions, identity, partitionOf);
+    runtime.idle = () => store.flush();
     let outcome: Error | undefined;
     store.open(new Owner(store), () => {}, (error) => (outcome = error));
     expect(outcome).toBe(undefined);
@@ -77,6 +78,7 @@ describe('opening a store', () => {
     runtime.advance(1_000);
     for (let number = 0; number < 200; number++) {
       store.append([Kind.floor, 'n2', 'a store', number]);
+      store.flush();
       runtime.step();
     }
     runtime.settle();

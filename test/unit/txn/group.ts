@@ -45,6 +45,7 @@ export class Member {
     const clock = new HybridClock({ monotonicMs: () => group.nowMs, wallMs: () => group.nowMs });
     const nowMs = (): number => group.nowMs;
     const store = new Store(runtime, smallStore, { cluster: view.cluster, node: self, partitions: view.partitions, placement: 'as the test has it' }, topology.partitionOf);
+    runtime.idle = () => store.flush();
     const ledger = new Ledger({ topology, store, clock, nowMs, outcomeRetentionMs: retentionMs });
     this.loopback = new Loopback((message) => this.#handle(self, message));
     store.open(ledger, (suffix, value) => ledger.restore(suffix, value), () => {});

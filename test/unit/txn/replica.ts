@@ -38,6 +38,7 @@ export class Replica {
     const { view, self } = topology;
     const identity = { cluster: view.cluster, node: self, partitions: view.partitions, placement: 'as the test has it' };
     const store = new Store(runtime, { ...smallStore, ...options }, identity, topology.partitionOf);
+    runtime.idle = () => store.flush();
     const ledger = new Ledger({ topology, store, clock, nowMs: () => runtime.clock.monotonicMs(), outcomeRetentionMs: retentionMs });
     this.topology = topology;
     this.runtime = runtime;
