@@ -1,6 +1,7 @@
 /** A simulated client: a production database handle, and what a workload needs to work with it. */
 import { availableProtocols, connect, DtpError, type Database, type TransactionOptions } from '../../client/index.ts';
 import type { ConnectOptionsInEnvironment } from '../../client/options.ts';
+import { limits } from '../../client/wire/limits.ts';
 import type { Outcome } from './checker/history.ts';
 import { urlOf, type SimCluster } from './cluster.ts';
 import type { Random } from './random.ts';
@@ -33,6 +34,8 @@ export interface Client {
 
 /** Long enough to outlast the loss of a node, short enough to be seen to expire. */
 const patientMs = 3_000;
+/** For what is done before the faults and after them. A run may have drawn a network on which most attempts time out, and still the next one may not. */
+export const undisturbedMs = limits.deadlineMsMax;
 
 /** Connects, and again if that fails, until it does or all is over; runs `main`; takes leave. */
 export async function runClient(cluster: SimCluster, runtime: SimRuntime, process: number, { random, hasty }: ClientOptions, main: (client: Client) => Promise<void>): Promise<void> {
@@ -54,7 +57,7 @@ export async function runClient(cluster: SimCluster, runtime: SimRuntime, proces
       await sleep(200);
       continue;
     }
-    const terms = () => (hasty ? drawTerms(runtime, random) : { options: { timeoutMs: 20_000 }, done: () => {} });
+    const terms = () => (hasty ? drawTerms(runtime, random) : { options: { timeoutMs: undisturbedMs }, done: () => {} });
     await main({ db, process, name, hasty, random, over: () => cluster.over, sleep, terms, tell, ended });
     return db.close();
   }

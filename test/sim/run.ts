@@ -1,6 +1,6 @@
 /** One run: builds the cluster of a plan, lets its clients and its faults meet, heals everything, and judges. */
 import type { Outcome } from './checker/history.ts';
-import type { Client } from './client.ts';
+import { undisturbedMs, type Client } from './client.ts';
 import { SimCluster, type MakeNode } from './cluster.ts';
 import { differencesOnDisk, unhealed } from './healing.ts';
 import { Nemesis } from './nemesis.ts';
@@ -48,9 +48,9 @@ export interface Report {
   readonly story: (lines?: number) => string;
 }
 
-const startMsMax = 60_000;
+const startMsMax = 2 * undisturbedMs;
 /** After the faults, clients give up what they wait for within their timeout. */
-const farewellMsMax = 60_000;
+const farewellMsMax = 2 * undisturbedMs;
 /** After the faults, how long healing may take: some recoveries with pauses between ballots, and a few exchanges. */
 const healingMsMax = 120_000;
 /** Events of one run; the longest that ends takes less than a tenth of them. */

@@ -7,7 +7,7 @@ import { BoundCrossed } from '../../../client/index.ts';
 import type { ReadRegister } from '../checker/history.ts';
 import { bankInvariant, checkInvariant } from '../checker/invariant.ts';
 import { Recorder } from '../checker/recorder.ts';
-import type { Client } from '../client.ts';
+import { undisturbedMs, type Client } from '../client.ts';
 import { attempt, ended, Leave } from './attempt.ts';
 import { findingsOf, type MakeWorkload } from './workload.ts';
 
@@ -75,7 +75,7 @@ export const bank: MakeWorkload = (random, nowMs) => {
     const balances = new Map(accounts.map((account) => [account, opening]));
     for (let first = 0; first < transfers.length; first += receiptsPerRead) {
       const some = transfers.slice(first, first + receiptsPerRead);
-      const receipts = await client.db.getMany<string | undefined>(some.map(({ name }) => ['receipt', name]), { timeoutMs: 20_000 });
+      const receipts = await client.db.getMany<string | undefined>(some.map(({ name }) => ['receipt', name]), { timeoutMs: undisturbedMs });
       some.forEach(({ name, outcome, from, to, amount }, i) => {
         const happened = receipts[i] !== undefined;
         if (happened && outcome === 'failed') failures.push(`surplus-transfer: ${name} failed, and its receipt is there`);
@@ -85,7 +85,7 @@ export const bank: MakeWorkload = (random, nowMs) => {
         balances.set(to, balances.get(to)! + amount);
       });
     }
-    const actual = await client.db.getMany<number>(accounts, { timeoutMs: 20_000 });
+    const actual = await client.db.getMany<number>(accounts, { timeoutMs: undisturbedMs });
     accounts.forEach((account, i) => {
       if (actual[i] !== balances.get(account)) failures.push(`wrong-balance: ${account} holds ${actual[i]}, and its receipts make ${balances.get(account)}`);
     });
@@ -93,7 +93,7 @@ export const bank: MakeWorkload = (random, nowMs) => {
 
   return {
     async setUp({ db }) {
-      await db.transaction((tx) => accounts.forEach((account) => tx.set(account, opening)), { timeoutMs: 20_000 });
+      await db.transaction((tx) => accounts.forEach((account) => tx.set(account, opening)), { timeoutMs: undisturbedMs });
     },
     async act(client) {
       await (client.random.chance(0.2) ? audit(client) : transfer(client));

@@ -7,7 +7,7 @@ import type { Transaction } from '../../../client/index.ts';
 import type { ReadRegister, WriteRegister } from '../checker/history.ts';
 import { checkInvariant, ringInvariant } from '../checker/invariant.ts';
 import { Recorder } from '../checker/recorder.ts';
-import type { Client } from '../client.ts';
+import { undisturbedMs, type Client } from '../client.ts';
 import { attempt, Leave } from './attempt.ts';
 import { findingsOf, type MakeWorkload } from './workload.ts';
 
@@ -55,7 +55,7 @@ export const ring: MakeWorkload = (random, nowMs) => {
 
   return {
     async setUp({ db }) {
-      await db.transaction((tx) => nodes.forEach((node, i) => tx.set(node, nodes[(i + 1) % nodes.length])), { timeoutMs: 20_000 });
+      await db.transaction((tx) => nodes.forEach((node, i) => tx.set(node, nodes[(i + 1) % nodes.length])), { timeoutMs: undisturbedMs });
     },
     async act(client) {
       const { random: chance } = client;

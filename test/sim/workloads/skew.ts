@@ -8,7 +8,7 @@ import type { ReadRegister, WriteRegister } from '../checker/history.ts';
 import { checkInvariant } from '../checker/invariant.ts';
 import { Recorder } from '../checker/recorder.ts';
 import { checkSerializable } from '../checker/serializable.ts';
-import type { Client } from '../client.ts';
+import { undisturbedMs, type Client } from '../client.ts';
 import { attempt, Leave } from './attempt.ts';
 import { findingsOf, type MakeWorkload } from './workload.ts';
 
@@ -53,7 +53,7 @@ export const skew: MakeWorkload = (random, nowMs) => {
 
   return {
     async setUp({ db }) {
-      await db.transaction((tx) => initial.forEach((value, key) => tx.set(key, value)), { timeoutMs: 20_000 });
+      await db.transaction((tx) => initial.forEach((value, key) => tx.set(key, value)), { timeoutMs: undisturbedMs });
     },
     async act(client) {
       const pair = client.random.pick(pairs);
