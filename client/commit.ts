@@ -70,7 +70,7 @@ export class Commit implements Exchange, NumberSeeker {
   readonly #committer: Committer;
   readonly #order: Order;
   readonly #body: Uint8Array;
-  readonly #protocol: number;
+  readonly #protocol: number | null;
   readonly #wantTurn: boolean;
   /** Until it is used: a node that turns the commit down has taken the turn back. */
   #turn: Turn | null;
@@ -88,7 +88,7 @@ export class Commit implements Exchange, NumberSeeker {
   /** Why it could not be sent, or was turned down, the last time. */
   obstacle: Obstacle | null = null;
 
-  constructor(router: Router, committer: Committer, order: Order, protocol: number, wantTurn: boolean, turn: Turn | null) {
+  constructor(router: Router, committer: Committer, order: Order, protocol: number | null, wantTurn: boolean, turn: Turn | null) {
     this.#router = router;
     this.#committer = committer;
     this.#order = order;
@@ -192,7 +192,7 @@ export class Commit implements Exchange, NumberSeeker {
     this.#peer = peer;
     this.#request = peer.expect(this);
     const deadlineMs = Math.max(1, Math.ceil(Math.min(resolveAttemptMs, this.#committer.deadlineAtMs - this.#router.nowMs())));
-    peer.send([Tag.resolve, this.#request, deadlineMs, txn.node, txn.incarnation, txn.number, this.#epoch, this.#protocol, this.#order.partitions]);
+    peer.send([Tag.resolve, this.#request, deadlineMs, txn.node, txn.incarnation, txn.number, this.#epoch, this.#order.partitions]);
     // A node may take too long, for want of a majority on its side perhaps.
     this.#timer = this.#router.later(deadlineMs + answerMarginMs, () => {
       peer.forget(this.#request);

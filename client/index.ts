@@ -7,4 +7,4 @@ export type { NodeStatus } from './single.ts';
 export type { Bounds, Transaction, VersionedValue } from './transaction.ts';
 export { BoundCrossed, DtpError, errorCodes, TransactionOutcomeUnknown, type ErrorCode } from './wire/errors.ts';
 export { limits } from './wire/limits.ts';
-export { availableProtocols, type CommitProtocol } from './wire/protocols.ts';
+export { commitProtocols, type CommitProtocolName as CommitProtocol } from './wire/protocols.ts';

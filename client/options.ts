@@ -3,7 +3,7 @@ import { inspect } from './inspect.ts';
 import type { Environment } from './wire/environment.ts';
 import { DtpError } from './wire/errors.ts';
 import { limits } from './wire/limits.ts';
-import { protocolNumber, type CommitProtocol } from './wire/protocols.ts';
+import { protocolNumber, type CommitProtocolName } from './wire/protocols.ts';
 
 /** How long, and until when, one operation is tried. */
 export interface OperationOptions {
@@ -18,7 +18,7 @@ export interface OperationOptions {
 
 export interface WriteOptions extends OperationOptions {
   /** The commit protocol of this write. By default that of `connect`. */
-  protocol?: CommitProtocol | undefined;
+  protocol?: CommitProtocolName | undefined;
 }
 
 export interface TransactionOptions extends WriteOptions {
@@ -37,8 +37,8 @@ export interface ConnectOptions {
   timeoutMs?: number | undefined;
   /** The default for each transaction; by default 100: contention is bounded by the deadline, this stops a function that can never commit. */
   maxAttempts?: number | undefined;
-  /** The default commit protocol; by default `'dtp'`. */
-  protocol?: CommitProtocol | undefined;
+  /** The default commit protocol; by default the cluster's, as its configuration says. */
+  protocol?: CommitProtocolName | undefined;
 }
 
 /** `connect`'s options with a world of one's own: for simulation. */
@@ -53,7 +53,8 @@ export interface Settings {
   readonly connectTimeoutMs: number;
   readonly timeoutMs: number;
   readonly maxAttempts: number;
-  readonly protocol: number;
+  /** Its number; null: the cluster's default. */
+  readonly protocol: number | null;
 }
 
 /** @throws DtpError `invalid-argument` or `unknown-protocol`. */
@@ -71,7 +72,7 @@ export function settingsOf(options: ConnectOptions): Settings {
     connectTimeoutMs: boundedInteger('connectTimeoutMs', options.connectTimeoutMs ?? 5_000, limits.deadlineMsMax),
     timeoutMs: timeoutMsOf(options.timeoutMs, 10_000),
     maxAttempts: maxAttemptsOf(options.maxAttempts, 100),
-    protocol: protocolOf(options.protocol, 0),
+    protocol: protocolOf(options.protocol, null),
   };
 }
 
@@ -83,7 +84,7 @@ export function maxAttemptsOf(given: number | undefined, otherwise: number): num
   return given === undefined ? otherwise : boundedInteger('maxAttempts', given, Number.MAX_SAFE_INTEGER);
 }
 
-export function protocolOf(given: CommitProtocol | undefined, otherwise: number): number {
+export function protocolOf(given: CommitProtocolName | undefined, otherwise: number | null): number | null {
   return given === undefined ? otherwise : protocolNumber(given);
 }
 

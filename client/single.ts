@@ -68,7 +68,7 @@ export class GetCall<R> extends Call<R> implements Reader<Located> {
 export class WriteCall extends Call<{ version: Version }> implements Committer {
   readonly #key: Key;
   readonly #order: Order;
-  readonly #protocol: number;
+  readonly #protocol: number | null;
   #attempts = 0;
   #commit: Commit | null = null;
   #pause: Timer | null = null;

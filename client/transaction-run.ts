@@ -36,7 +36,7 @@ type Phase =
 export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entry> {
   readonly #run: (tx: Transaction) => R | PromiseLike<R>;
   readonly #maxAttempts: number;
-  readonly #protocol: number;
+  readonly #protocol: number | null;
   #attempts = 0;
   #phase: Phase = { at: 'over' };
   #footprint!: Footprint;

@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import { limits } from '../client/wire/limits.ts';
-import { availableProtocols, type CommitProtocol } from '../client/wire/protocols.ts';
+import { commitProtocols, type CommitProtocolName } from '../client/wire/protocols.ts';
 import type { Member, View } from '../client/wire/view.ts';
 
 /** How the log is written; its place is the process's standard output. */
@@ -112,7 +112,7 @@ const file = section({
     .default(1_024),
   /** Three survive the loss of one, which is what most people want of replication; five survive two. */
   replicationFactor: whole(1, limits.membersMax).default(3),
-  protocol: oneOf(availableProtocols).default('dtp'),
+  protocol: oneOf(commitProtocols).default('dtp'),
   nodes: z.array(node, must('a list of nodes')).min(1, 'must name at least one node').max(limits.membersMax, `must name at most ${limits.membersMax} nodes`),
   timing: timing.prefault({}),
   store: store.prefault({}),
@@ -131,7 +131,7 @@ export interface ClusterConfig {
   /** As it stands in the file. */
   readonly dataDirectory: string;
   /** The commit protocol of transactions that name none. */
-  readonly protocol: CommitProtocol;
+  readonly protocol: CommitProtocolName;
   readonly timing: Readonly<Timing>;
   readonly store: Readonly<StoreSettings>;
   readonly log: { readonly level: LogLevel };

@@ -7,6 +7,7 @@
 import { DtpError, type ErrorCode } from '../client/wire/errors.ts';
 import { limits } from '../client/wire/limits.ts';
 import { Tag, type Hello, type Message, type MessageOf } from '../client/wire/messages.ts';
+import { protocolNumber } from '../client/wire/protocols.ts';
 import { refusal, Session, sessionDefaults, type SessionEnd, type SessionMessage } from '../client/wire/session.ts';
 import type { Timer } from '../client/wire/environment.ts';
 import { Loopback } from './cluster/outbox.ts';
@@ -123,7 +124,7 @@ export class Node {
     this.#runtime.log.info({ incarnation: this.#store.incarnation, replayedRecords, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
     this.#ledger.enterDurably([Kind.floor, this.#topology.self, this.#store.storeId, this.#store.incarnation]);
     this.#parts = assemble({
-      runtime: this.#runtime, timing: this.#config.timing, topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback,
+      runtime: this.#runtime, timing: this.#config.timing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
     });
@@ -293,7 +294,7 @@ function bodyOf(message: SessionMessage): Uint8Array | null {
     case Tag.decide:
       return message[5];
     case Tag.promise:
-      return message[11];
+      return message[13];
     case Tag.commit:
       return message[8];
     default:

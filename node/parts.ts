@@ -22,6 +22,8 @@ import { Resolver } from './txn/resolver.ts';
 export interface Core {
   readonly runtime: Runtime;
   readonly timing: Readonly<Timing>;
+  /** The commit protocol of transactions that name none. */
+  readonly defaultProtocol: number;
   readonly topology: Topology;
   readonly clock: HybridClock;
   readonly store: Store;
@@ -46,7 +48,7 @@ export interface Parts {
 }
 
 /** Precondition: the store is open. */
-export function assemble({ runtime, timing, topology, clock, store, ledger, loopback, received, peerUp }: Core): Parts {
+export function assemble({ runtime, timing, defaultProtocol, topology, clock, store, ledger, loopback, received, peerUp }: Core): Parts {
   const { storeId, incarnation } = store;
   const nowMs = () => runtime.clock.monotonicMs();
   const randomUint32 = () => runtime.randomUint32();
@@ -72,13 +74,13 @@ export function assemble({ runtime, timing, topology, clock, store, ledger, loop
     },
   });
   const shared = { ...timing, topology, clock, store, ledger, outbox: peers, nowMs, randomUint32, during, defer, incarnation, log: runtime.log };
-  const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs });
+  const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
   const coordinator = new Coordinator({
     ...shared,
     recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'its coordinator can not decide it', onOutcome),
   });
   const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs });
-  const commits = new Commits({ ...shared, coordinator, reads });
+  const commits = new Commits({ ...shared, coordinator, reads, defaultProtocol });
   const exchange = new Exchange({ ...shared, intervalMs: timing.healIntervalMs });
   const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
   const participant = new Participant(shared);

@@ -7,6 +7,7 @@
  * (and server-side operations) look into.
  */
 import { limits } from './limits.ts';
+import { commitProtocols } from './protocols.ts';
 
 /** An encoded key, one character (0 to 255) per byte: a string, so that maps can be keyed by it. */
 export type Key = string;
@@ -76,8 +77,8 @@ export type VoteMessage = [T['vote'], ...Id, vote: Vote, detail: number, key: Ke
 export type Accept = [T['accept'], ...Id, round: number, proposer: string, decision: Decision];
 export type Accepted = [T['accepted'], ...Id, round: number, proposer: string];
 export type Recover = [T['recover'], ...Id, round: number, proposer: string, epoch: number];
-/** `timestamp` goes with an ok vote. `acceptedRound` is -1 for none. `body` where the answerer has one. */
-export type Promised = [T['promise'], ...Id, round: number, proposer: string, vote: Vote, timestamp: number, acceptedRound: number, acceptedProposer: string, acceptedDecision: Decision, body: Uint8Array | null];
+/** `timestamp`, `epoch` and `protocol` go with an ok vote. `acceptedRound` is -1 for none. `body` where the answerer has one. */
+export type Promised = [T['promise'], ...Id, round: number, proposer: string, vote: Vote, timestamp: number, epoch: number, protocol: number, acceptedRound: number, acceptedProposer: string, acceptedDecision: Decision, body: Uint8Array | null];
 /** A recover or accept refused, for a higher ballot was promised. */
 export type Rejected = [T['rejected'], ...Id, round: number, proposer: string, promisedRound: number, promisedProposer: string];
 /** The transaction is decided. `body` only for a replica that may hold no record of it. Also the answer of a replica that is asked to vote on, accept or recover what it knows to be decided. */
@@ -119,14 +120,14 @@ export type Get = [T['get'], request: number, deadlineMs: number, epoch: number,
 export type Read = [T['read'], request: number, deadlineMs: number, epoch: number, keys: Key[]];
 /** Flat: version, value, in the order asked; the first of what was asked for, as many as fit (`answerBytesTarget`), one at least. The rest is to be asked for again. */
 export type Values = [T['values'], request: number, versionsAndValues: (Version | Value)[]];
-/** `lease`: the turn given with an earlier `aborted`, or 0. `wantTurn`: on a conflict, hold my place for a moment. */
-export type Commit = [T['commit'], request: number, deadlineMs: number, number: number, epoch: number, protocol: number, lease: number, wantTurn: boolean, body: Uint8Array, operations: Operations | null];
+/** `protocol`: its number, or null for the cluster's default. `lease`: the turn given with an earlier `aborted`, or 0. `wantTurn`: on a conflict, hold my place for a moment. */
+export type Commit = [T['commit'], request: number, deadlineMs: number, number: number, epoch: number, protocol: number | null, lease: number, wantTurn: boolean, body: Uint8Array, operations: Operations | null];
 /** `version` is the commit timestamp; 0 for a transaction that only read. */
 export type Committed = [T['committed'], request: number, version: Version];
 /** `lease` is not 0 if the caller has its turn now; `fresh` then holds key, version, value of its keys, flat, as many as fit. `value`: what a bound or operand clashed with. */
 export type Aborted = [T['aborted'], request: number, reason: AbortReason, key: Key | null, value: Value, lease: number, fresh: (Key | Version | Value)[] | null];
 /** What became of this transaction? `partitions`: those it touches, its home first. */
-export type Resolve = [T['resolve'], request: number, deadlineMs: number, ...Id, epoch: number, protocol: number, partitions: number[]];
+export type Resolve = [T['resolve'], request: number, deadlineMs: number, ...Id, epoch: number, partitions: number[]];
 /** The turn is not needed any more. */
 export type GiveUp = [T['giveUp'], lease: number];
 /** From now on the session's transactions take the numbers first, first + 1, ..., first + count - 1, and none of earlier grants. */
@@ -180,6 +181,8 @@ const atMost = <V>(groups: number, fieldsPerGroup: number, inner: Check<V[]>): C
 const keys = atMost(limits.transactionKeysMax, 1, flat(key));
 
 const id = [name, uint, uint] as const;
+/** Between nodes only protocols that there are. A client that names another one is told so. */
+const protocol = check<number>((v) => Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) < commitProtocols.length);
 const ballot = [uint, name] as const;
 const operation = check<number>((v) => v === 0 || v === 1 || v === 2);
 
@@ -190,12 +193,12 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.ping]: [finite],
   [Tag.pong]: [finite],
 
-  [Tag.prepare]: [...id, uint, uint, uint, bytes],
+  [Tag.prepare]: [...id, uint, uint, protocol, bytes],
   [Tag.vote]: [...id, oneOf(Vote), uint, orNull(key), orNull(text)],
   [Tag.accept]: [...id, ...ballot, uint],
   [Tag.accepted]: [...id, ...ballot],
   [Tag.recover]: [...id, ...ballot, uint],
-  [Tag.promise]: [...id, ...ballot, oneOf(Vote), uint, atLeastMinusOne, name, atLeastMinusOne, orNull(bytes)],
+  [Tag.promise]: [...id, ...ballot, oneOf(Vote), uint, uint, protocol, atLeastMinusOne, name, atLeastMinusOne, orNull(bytes)],
   [Tag.rejected]: [...id, ...ballot, ...ballot],
   [Tag.decide]: [...id, uint, orNull(bytes)],
   [Tag.decided]: [name, uint, flat(uint)],
@@ -218,10 +221,10 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.get]: [uint, uint, uint, keys],
   [Tag.read]: [uint, uint, uint, keys],
   [Tag.values]: [uint, flat(uint, value)],
-  [Tag.commit]: [uint, uint, uint, uint, uint, uint, bool, bytes, orNull(flat(operation, key, value, value, value))],
+  [Tag.commit]: [uint, uint, uint, uint, orNull(uint), uint, bool, bytes, orNull(flat(operation, key, value, value, value))],
   [Tag.committed]: [uint, uint],
   [Tag.aborted]: [uint, oneOf(AbortReason), orNull(key), value, uint, orNull(flat(key, uint, value))],
-  [Tag.resolve]: [uint, uint, ...id, uint, uint, atMost(limits.partitionsMax, 1, flat(uint))],
+  [Tag.resolve]: [uint, uint, ...id, uint, atMost(limits.partitionsMax, 1, flat(uint))],
   [Tag.giveUp]: [uint],
   [Tag.grant]: [uint, uint],
   [Tag.status]: [uint],

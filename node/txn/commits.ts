@@ -43,6 +43,8 @@ export interface CommitsOptions {
   readonly nowMs: () => number;
   readonly during: (work: () => void) => void;
   readonly turnLeaseMs: number;
+  /** The protocol of transactions that name none, by its number. */
+  readonly defaultProtocol: number;
 }
 
 /** What MessagePack adds to the keys and values of the largest transaction. */
@@ -125,8 +127,8 @@ export class Commits {
     return topology.groupsOf(keys.map(topology.partitionOf)).find(({ members, majority }) => members.filter((member) => outbox.isUp(member)).length < majority) ?? null;
   }
 
-  onCommit(client: Client, [, request, deadlineMs, number, epoch, protocolNumber, lease, wantTurn, bytes, operations]: Commit): void {
-    const { topology, coordinator, nowMs } = this.#options;
+  onCommit(client: Client, [, request, deadlineMs, number, epoch, namedProtocol, lease, wantTurn, bytes, operations]: Commit): void {
+    const { topology, coordinator, nowMs, defaultProtocol } = this.#options;
     this.counters.requests++;
     const held = this.#takeLease(client, lease);
     const refuse = (code: ErrorCode, message: string) => {
@@ -137,6 +139,7 @@ export class Commits {
     if (this.#numbers.wants(client)) this.clientOpened(client);
     if (!granted) return refuse('number-void', `transaction number ${number} is not granted to this session`);
     if (epoch !== topology.epoch) return refuse('wrong-view', `the view is of epoch ${topology.epoch}, not ${epoch}`);
+    const protocolNumber = namedProtocol ?? defaultProtocol;
     const protocol = protocols[protocolNumber];
     if (protocol === undefined) return refuse('unknown-protocol', `no commit protocol has number ${protocolNumber}`);
     if (this.#attempts.size + coordinator.runningCount >= limits.coordinatorTransactionsMax) return refuse('overloaded', 'too many transactions are under way here');

@@ -9,7 +9,7 @@ import { ABORT, AbortReason, Tag, UNDECIDED, Vote, type Accepted, type Decide, t
 import type { Outbox } from '../cluster/outbox.ts';
 import { membersOf, type Group, type Topology } from '../cluster/topology.ts';
 import type { ParsedBody } from './body.ts';
-import { wait, type CommitProtocol, type Patience } from './protocols/protocol.ts';
+import { isQuorum, wait, type CommitProtocol, type Patience } from './protocols/protocol.ts';
 
 export interface CoordinatorOptions {
   readonly topology: Topology;
@@ -55,21 +55,26 @@ interface Running {
   readonly id: TxnId;
   readonly epoch: number;
   readonly groups: readonly Group[];
+  /** A majority of each must accept what is proposed. */
+  readonly acceptors: readonly Group[];
   readonly tallies: { size: number; majority: number; ok: number; no: number; absent: number }[];
   readonly members: readonly string[];
   readonly votes: MemberVote[];
   readonly startedAtMs: number;
   /** Members that were sent the prepare and have not acknowledged the outcome. */
   readonly unacknowledged: Set<string>;
+  readonly acknowledged: string[];
   phase: 'voting' | 'proposing' | 'handedOver' | 'decided';
   patience: Patience;
   sameTimestamp: boolean;
   maxTimestamp: number;
   proposed: Decision;
   proposedAtMs: number;
-  acceptedBy: number;
+  acceptedBy: readonly string[];
   outcome: Decision;
   refusal: Refusal;
+  /** It is decided, and the client is yet to be told. */
+  isAnswerDue: boolean;
 }
 
 export class Coordinator {
@@ -121,13 +126,15 @@ export class Coordinator {
       id: { node: topology.self, incarnation, number: start.number },
       epoch: topology.epoch,
       groups,
+      acceptors: start.protocol.acceptors(topology.self, groups),
       tallies: groups.map(({ members: { length }, majority }) => ({ size: length, majority, ok: 0, no: 0, absent: 0 })),
       members,
       votes: members.map(() => Vote.none),
       startedAtMs: nowMs(),
       unacknowledged: new Set(),
+      acknowledged: [],
       phase: 'voting', patience: 'fresh', sameTimestamp: true, maxTimestamp: 0,
-      proposed: UNDECIDED, proposedAtMs: 0, acceptedBy: 0, outcome: UNDECIDED,
+      proposed: UNDECIDED, proposedAtMs: 0, acceptedBy: [], outcome: UNDECIDED, isAnswerDue: false,
       refusal: { reason: AbortReason.timeout, key: null },
     };
     this.#running.set(start.number, running);
@@ -155,7 +162,7 @@ export class Coordinator {
   onAccepted(from: string, [, node, incarnation, number]: Accepted): void {
     const running = this.#mine(node, incarnation, number);
     if (running === undefined || running.phase !== 'proposing') return;
-    if (this.#homeOf(running).members.includes(from)) running.acceptedBy++;
+    running.acceptedBy = [...running.acceptedBy, from];
     this.#advance(running);
   }
 
@@ -175,8 +182,10 @@ export class Coordinator {
     for (const number of numbers) {
       const running = this.#mine(node, incarnation, number);
       if (running === undefined) continue;
-      running.unacknowledged.delete(from);
-      if (running.phase === 'decided' && running.unacknowledged.size === 0) this.#running.delete(number);
+      if (running.unacknowledged.delete(from)) running.acknowledged.push(from);
+      if (running.phase !== 'decided') continue;
+      if (running.isAnswerDue && isQuorum(running.groups, (member) => running.acknowledged.includes(member))) this.#answer(running);
+      if (running.unacknowledged.size === 0) this.#finish(running);
     }
   }
 
@@ -228,10 +237,6 @@ export class Coordinator {
     return this.#running.get(number);
   }
 
-  #homeOf(running: Running): Group {
-    return running.groups[0] as Group;
-  }
-
   #count(running: Running, member: number, vote: MemberVote, timestamp: number): void {
     running.votes[member] = vote;
     if (vote === Vote.ok) {
@@ -257,7 +262,7 @@ export class Coordinator {
       maxTimestamp: running.maxTimestamp,
       patience: running.patience,
       proposed: running.proposed,
-      proposalAccepted: running.acceptedBy >= this.#homeOf(running).majority,
+      proposalAccepted: running.phase === 'proposing' && isQuorum(running.acceptors, (member) => running.acceptedBy.includes(member)),
     });
     if (step === wait) return;
     if (step.kind === 'propose') this.#propose(running, step.decision);
@@ -269,10 +274,8 @@ export class Coordinator {
     running.proposed = decision;
     running.proposedAtMs = this.#options.nowMs();
     const { node, incarnation, number } = running.id;
-    const { members, majority } = this.#homeOf(running);
-    let asked = 0;
-    for (const member of members) if (this.#options.outbox.send(member, [Tag.accept, node, incarnation, number, 0, node, decision])) asked++;
-    if (asked < majority) this.#handOver(running);
+    const asked = membersOf(running.acceptors).filter((member) => this.#options.outbox.send(member, [Tag.accept, node, incarnation, number, 0, node, decision]));
+    if (!isQuorum(running.acceptors, (member) => asked.includes(member))) this.#handOver(running);
   }
 
   #handOver(running: Running): void {
@@ -298,8 +301,24 @@ export class Coordinator {
       if (decision === ABORT && isNo(running.votes[i] as MemberVote)) running.unacknowledged.delete(member);
       else this.#tell(running, member);
     }
-    if (running.unacknowledged.size === 0) this.#running.delete(running.start.number);
-    running.start.onOutcome(decision, running.refusal);
+    const { protocol } = running.start;
+    // Who hears nothing of a presumed abort will hear that it is finished.
+    if (decision === ABORT && protocol.presumesAbort) running.unacknowledged.clear();
+    running.isAnswerDue = true;
+    if (decision === ABORT || protocol.answers === 'when decided') this.#answer(running);
+    if (running.unacknowledged.size === 0) this.#finish(running);
+  }
+
+  /** All who were asked have the outcome. */
+  #finish(running: Running): void {
+    this.#running.delete(running.start.number);
+    this.#answer(running);
+  }
+
+  #answer(running: Running): void {
+    if (!running.isAnswerDue) return;
+    running.isAnswerDue = false;
+    running.start.onOutcome(running.outcome, running.refusal);
   }
 
   #tell(running: Running, member: string): void {

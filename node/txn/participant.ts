@@ -4,7 +4,7 @@
  * Each handler looks, enters a record into the ledger if something must be remembered, and answers when the journal is on
  * disk. That order (persist, then send) is the whole of a replica's honesty, and `#afterwards` is its one place.
  */
-import { ABORT, formatTxnId, UNDECIDED, Vote, Tag, type Accept, type Decide, type Marks, type Message, type Prepare, type Recover, type TxnId } from '../../client/wire/messages.ts';
+import { ABORT, formatTxnId, UNDECIDED, Vote, Tag, type Accept, type Decide, type Marks, type Message, type Prepare, type Recover, type TxnId, type VoteMessage } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Topology } from '../cluster/topology.ts';
 import { invariant } from '../invariant.ts';
@@ -13,6 +13,7 @@ import type { Store } from '../store/store.ts';
 import { compareBallots } from './ballot.ts';
 import type { HybridClock } from './clock.ts';
 import type { Ledger } from './ledger.ts';
+import { protocols } from './protocols/registry.ts';
 
 /** What a participant does with its store. */
 export type ParticipantStore = Pick<Store, 'full' | 'whenRoom' | 'whenDurable' | 'alongWithNext'>;
@@ -39,6 +40,7 @@ export class Participant {
   readonly #defer: (action: () => void) => void;
   /** Acknowledgements of outcomes that wait for the journal, by coordinator's life. */
   readonly #acknowledgements = new Map<string, { node: string; incarnation: number; numbers: number[] }>();
+  #acknowledgementAwaited = false;
 
   constructor({ topology, store, ledger, clock, outbox, during, defer }: ParticipantOptions) {
     this.#topology = topology;
@@ -69,7 +71,9 @@ export class Participant {
     if (objection !== null) return this.#voteNo(from, id, Vote.conflict, 0, objection.key, formatTxnId(objection.holder.id));
     const timestamp = this.#ledger.timestampFor(parsed, proposed);
     this.#ledger.enter([Kind.prepared, node, incarnation, number, epoch, protocol, timestamp, body]);
-    this.#afterwards(from, [Tag.vote, node, incarnation, number, Vote.ok, timestamp, null, null]);
+    const vote: VoteMessage = [Tag.vote, node, incarnation, number, Vote.ok, timestamp, null, null];
+    if (from === this.#topology.self && protocols[protocol]?.ownVoteWaitsForDecision === true) this.#outbox.send(from, vote);
+    else this.#afterwards(from, vote);
   }
 
   onAccept(from: string, [, node, incarnation, number, round, proposer, decision]: Accept): void {
@@ -95,9 +99,9 @@ export class Participant {
     this.#ledger.enter([Kind.promised, node, incarnation, number, round, proposer]);
     const record = this.#ledger.find(id);
     invariant(record !== undefined, `no record of ${formatTxnId(id)} after a promise`);
-    const { timestamp, accepted, body } = record;
+    const { timestamp, epoch, protocol, accepted, body } = record;
     this.#afterwards(from, [
-      Tag.promise, node, incarnation, number, round, proposer, timestamp === 0 ? Vote.none : Vote.ok, timestamp,
+      Tag.promise, node, incarnation, number, round, proposer, timestamp === 0 ? Vote.none : Vote.ok, timestamp, epoch, protocol,
       accepted?.ballot.round ?? -1, accepted?.ballot.proposer ?? '', accepted?.decision ?? UNDECIDED, body,
     ]);
   }
@@ -105,7 +109,7 @@ export class Participant {
   onDecide(from: string, [, node, incarnation, number, decision, body]: Decide): void {
     const id: TxnId = { node, incarnation, number };
     const known = this.#ledger.find(id);
-    if (known === undefined && this.#ledger.isFinished(id)) return this.#acknowledge(id);
+    if (known === undefined && this.#ledger.isFinished(id)) return this.#acknowledge(id, false);
     if (known !== undefined && known.outcome !== UNDECIDED) {
       invariant(known.outcome === decision, `${formatTxnId(id)} decided twice: ${known.outcome} and ${decision}`);
     } else {
@@ -116,7 +120,10 @@ export class Participant {
       const journalled = known !== undefined && known.timestamp !== 0;
       this.#ledger.enter([Kind.outcome, node, incarnation, number, decision, journalled ? null : values]);
     }
-    if (from === node) this.#acknowledge(id);
+    if (from !== node) return;
+    const protocol = known === undefined || known.timestamp === 0 ? undefined : protocols[known.protocol];
+    if (decision === ABORT && protocol?.presumesAbort === true) return;
+    this.#acknowledge(id, decision !== ABORT && protocol?.answers === 'when applied');
   }
 
   /** The coordinator's word on its own transactions; believed only from itself, in its present life. */
@@ -145,8 +152,9 @@ export class Participant {
     this.#store.whenDurable(() => this.#during(() => void this.#outbox.send(to, message)));
   }
 
-  /** Tells the coordinator that the outcome is durable here: one message for all that one flush made so. */
-  #acknowledge({ node, incarnation, number }: TxnId): void {
+  /** Tells the coordinator that the outcome is durable here: one message for all that one flush made so. It comes soon only if somebody waits for it. */
+  #acknowledge({ node, incarnation, number }: TxnId, isAwaited: boolean): void {
+    if (isAwaited) this.#acknowledgementAwaited = true;
     const name = `${node}:${incarnation}`;
     if (this.#acknowledgements.size === 0) this.#defer(() => this.#flushAcknowledgements());
     const waiting = this.#acknowledgements.get(name);
@@ -156,11 +164,12 @@ export class Participant {
 
   #flushAcknowledgements(): void {
     const ready = [...this.#acknowledgements.values()];
+    const tell = (): void => this.#during(() => {
+      for (const { node, incarnation, numbers } of ready) this.#outbox.send(node, [Tag.decided, node, incarnation, numbers]);
+    });
     this.#acknowledgements.clear();
-    this.#store.alongWithNext(() =>
-      this.#during(() => {
-        for (const { node, incarnation, numbers } of ready) this.#outbox.send(node, [Tag.decided, node, incarnation, numbers]);
-      }),
-    );
+    if (this.#acknowledgementAwaited) this.#store.whenDurable(tell);
+    else this.#store.alongWithNext(tell);
+    this.#acknowledgementAwaited = false;
   }
 }

@@ -1,27 +1,32 @@
 /**
- * Deciding a transaction whose coordinator does not: single-decree Paxos over its home group, fed by what a majority of
- * every touched group remembers.
+ * Deciding a transaction whose coordinator does not: single-decree Paxos among the acceptors that its protocol names, fed
+ * by what the protocol's witnesses remember.
  *
- *   1. `recover(b)` to all replicas: each promises to vote no more and to accept nothing below ballot b, and tells its
- *      vote and what it accepted.
- *   2. With promises from a majority of every group the protocol's rule names the only value that may be chosen.
- *   3. `accept(b, value)` to the home group; a majority of acks decides; `decide` goes to everybody.
+ *   1. `recover(b)` to all replicas and witnesses: each promises to vote no more and to accept nothing below ballot b, and
+ *      tells its vote and what it accepted.
+ *   2. With promises from a majority of the witnesses the protocol's rule names the only value that may be chosen.
+ *   3. `accept(b, value)` to the acceptors; a majority of acks decides; `decide` goes to everybody.
+ *
+ * Where the witnesses or acceptors can't be reached the transaction is *blocked*: nobody is asked again until one of
+ * those comes back that might know more.
  *
  * Any number of recoverers may run at once; higher ballots win, and random pauses end their duels. Whoever is told an
  * outcome on the way adopts it. Whoever is told that the transaction is finished needs no decision any more, only the
  * answer, which a majority of the home group can give.
  *
- * All of that is right only for the groups that the transaction touches. A client that names a transaction may be
- * wrong about them, and others would pay for it. So its word is where to begin; what counts is the record of some
- * replica. If none shows one, a majority of every group there is must have said so.
+ * All of that is right only for the protocol of the transaction, and the groups that it touches. A client that names a
+ * transaction may be wrong about the groups, and others would pay for it; the protocol it can't even know. So its word is
+ * where to begin; what counts is the record of some replica. If none shows one, a majority of every group there is must
+ * have said so: then no group can ever vote for it, and under every protocol it is aborted.
  */
-import { ABORT, formatTxnId, Tag, UNDECIDED, type Accepted, type Decide, type Decision, type Finished, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
+import { ABORT, formatTxnId, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decision, type Finished, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import { membersOf, type Group, type Topology } from '../cluster/topology.ts';
+import { invariant } from '../invariant.ts';
 import type { Log } from '../runtime/runtime.ts';
 import { parseBody } from './body.ts';
 import { protocols } from './protocols/registry.ts';
-import type { Witness } from './protocols/protocol.ts';
+import { highestAccepted, isQuorum, type CommitProtocol, type Witness } from './protocols/protocol.ts';
 
 export interface RecoveryOptions {
   readonly topology: Topology;
@@ -31,17 +36,28 @@ export interface RecoveryOptions {
   readonly log: Log;
   /** A ballot that gets no majority within this time is followed by a higher one. */
   readonly roundTimeoutMs: number;
+  /** Has this node voted OK on it, and not heard what became of it? */
+  readonly isHeld: (id: TxnId) => boolean;
 }
 
 /** What a transaction is asked for by name, and everything needed to recover it. */
 export interface Lost {
   readonly id: TxnId;
   readonly epoch: number;
-  readonly protocolNumber: number;
+  /** Null if only a client named it: then its epoch and partitions are what the client says. */
+  readonly protocolNumber: number | null;
   /** Those it touched, its home first. */
   readonly partitions: readonly number[];
-  /** The partitions are what a client says. */
-  readonly claimed?: true;
+}
+
+/** A transaction that waits for nodes that are away. */
+export interface Blocked {
+  readonly id: TxnId;
+  readonly protocol: string;
+  /** Of these, the ones that are away are waited for. */
+  readonly waitsFor: readonly string[];
+  /** Monotonic milliseconds. */
+  readonly sinceMs: number;
 }
 
 /** A decision; or UNDECIDED, when it is finished but so long ago that the outcome has been forgotten. */
@@ -49,12 +65,16 @@ export type OnOutcome = (decision: Decision) => void;
 
 interface Attempt {
   readonly id: TxnId;
-  readonly epoch: number;
-  readonly protocolNumber: number;
-  /** What it touches is known; or it is claimed, and not confirmed by any record yet; or it does not matter, for all groups there are take part. */
+  epoch: number;
+  protocol: CommitProtocol | null;
+  /** Protocol and partitions are known; or it is claimed, and not confirmed by any record yet; or it does not matter, for all groups there are take part. */
   scope: 'known' | 'claimed' | 'everywhere';
   partitions: readonly number[];
   groups: readonly Group[];
+  /** A majority of each of these must be heard, and of each of those must accept. */
+  witnessing: readonly Group[];
+  accepting: readonly Group[];
+  /** All who are asked and told: the replicas, and whoever else is among the above. */
   members: readonly string[];
   readonly listeners: OnOutcome[];
   readonly startedAtMs: number;
@@ -64,6 +84,8 @@ interface Attempt {
   rounds: number;
   /** When the present phase ends unless something happens. */
   untilMs: number;
+  /** Since when it has been waiting for nodes that are away; null if it is not. */
+  blockedSinceMs: number | null;
   witnesses: Map<string, Witness>;
   proposal: Decision;
   acceptedBy: Set<string>;
@@ -79,7 +101,7 @@ const pauseMsMin = 10;
 export class Recovery {
   readonly #options: RecoveryOptions;
   readonly #attempts = new Map<string, Attempt>();
-  readonly counters = { started: 0, committed: 0, aborted: 0 };
+  readonly counters = { started: 0, committed: 0, aborted: 0, blocked: 0 };
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -91,8 +113,8 @@ export class Recovery {
 
   /** Each recovery under way, as plain data: all that is done about it from now on follows from this, the messages, the time and chance. */
   describe() {
-    return [...this.#attempts.values()].map(({ id, scope, partitions, listeners, phase, round, highestRoundSeen, witnesses, proposal, acceptedBy, finishedAt, body }) => ({
-      id, scope, partitions, listeners: listeners.length, phase, round, highestRoundSeen, witnesses: [...witnesses.values()], proposal,
+    return [...this.#attempts.values()].map(({ id, protocol, scope, partitions, listeners, phase, round, highestRoundSeen, witnesses, proposal, acceptedBy, finishedAt, body }) => ({
+      id, protocol: protocol?.name ?? null, scope, partitions, listeners: listeners.length, phase, round, highestRoundSeen, witnesses: [...witnesses.values()], proposal,
       acceptedBy: [...acceptedBy].sort(), finishedAt: [...finishedAt], hasBody: body !== null,
     }));
   }
@@ -101,33 +123,44 @@ export class Recovery {
     return this.#attempts.has(formatTxnId(id));
   }
 
+  /** Those that nobody here can decide before some node is back. */
+  get blocked(): Blocked[] {
+    return [...this.#attempts.values()].flatMap((attempt) => (attempt.blockedSinceMs === null ? [] : [this.#describeBlocked(attempt, attempt.blockedSinceMs)]));
+  }
+
+  blockedAt(id: TxnId): Blocked | null {
+    const attempt = this.#attempts.get(formatTxnId(id));
+    return attempt === undefined || attempt.blockedSinceMs === null ? null : this.#describeBlocked(attempt, attempt.blockedSinceMs);
+  }
+
   /** Finds out, and if need be settles, what became of a transaction. A second call for the same one joins the first. */
-  start({ id, epoch, protocolNumber, partitions, claimed }: Lost, why: string, onOutcome?: OnOutcome): void {
+  start({ id, epoch, protocolNumber, partitions }: Lost, why: string, onOutcome?: OnOutcome): void {
     const name = formatTxnId(id);
+    const protocol = protocolNumber === null ? null : (protocols[protocolNumber] as CommitProtocol);
     let attempt = this.#attempts.get(name);
     if (attempt === undefined) {
-      const groups = this.#options.topology.groupsOf(partitions);
       attempt = {
-        id, epoch, protocolNumber, scope: claimed ? 'claimed' : 'known', partitions, groups, members: membersOf(groups), listeners: [], startedAtMs: this.#options.nowMs(),
-        phase: 'pausing', round: 0, highestRoundSeen: 0, rounds: 0, untilMs: 0,
+        id, epoch, protocol, scope: protocol === null ? 'claimed' : 'known', partitions, groups: [], witnessing: [], accepting: [], members: [],
+        listeners: [], startedAtMs: this.#options.nowMs(),
+        phase: 'pausing', round: 0, highestRoundSeen: 0, rounds: 0, untilMs: 0, blockedSinceMs: null,
         witnesses: new Map(), proposal: UNDECIDED, acceptedBy: new Set(), finishedAt: new Map(), body: null,
       };
       this.#attempts.set(name, attempt);
       this.counters.started++;
-      this.#options.log.info({ txn: name, why }, 'transaction recovery');
-      this.#ask(attempt);
-    } else if (!claimed) {
-      this.#confine(attempt, partitions);
+      this.#options.log.info({ txn: name, protocol: protocol?.name, why }, 'transaction recovery');
+      this.#begin(attempt, partitions);
+    } else if (protocol !== null) {
+      this.#confine(attempt, epoch, protocol, partitions);
     }
     if (onOutcome !== undefined) attempt.listeners.push(onOutcome);
   }
 
   onPromise(from: string, message: Promised): void {
-    const [, node, incarnation, number, round, proposer, , timestamp, acceptedRound, acceptedProposer, acceptedDecision, body] = message;
+    const [, node, incarnation, number, round, proposer, vote, timestamp, epoch, protocolNumber, acceptedRound, acceptedProposer, acceptedDecision, body] = message;
     const attempt = this.#current(node, incarnation, number, round, proposer);
     if (attempt === undefined || attempt.phase !== 'promising') return;
     attempt.body ??= body;
-    if (body !== null && this.#confine(attempt, parseBody(body, this.#options.topology.partitionOf).partitions)) return;
+    if (vote === Vote.ok && body !== null && this.#confine(attempt, epoch, protocols[protocolNumber] as CommitProtocol, parseBody(body, this.#options.topology.partitionOf).partitions)) return;
     const accepted = acceptedRound < 0 ? null : { round: acceptedRound, proposer: acceptedProposer, decision: acceptedDecision };
     attempt.witnesses.set(from, { node: from, timestamp, accepted });
     this.#judge(attempt);
@@ -136,9 +169,8 @@ export class Recovery {
   onAccepted(from: string, [, node, incarnation, number, round, proposer]: Accepted): void {
     const attempt = this.#current(node, incarnation, number, round, proposer);
     if (attempt === undefined || attempt.phase !== 'accepting') return;
-    const home = attempt.groups[0] as Group;
-    if (home.members.includes(from)) attempt.acceptedBy.add(from);
-    if (attempt.acceptedBy.size >= home.majority) this.#decide(attempt, attempt.proposal);
+    attempt.acceptedBy.add(from);
+    if (isQuorum(attempt.accepting, (member) => attempt.acceptedBy.has(member))) this.#decide(attempt, attempt.proposal);
   }
 
   onRejected([, node, incarnation, number, round, proposer, promisedRound]: Rejected): void {
@@ -160,6 +192,8 @@ export class Recovery {
     const attempt = this.#attempts.get(`${node}:${incarnation}:${number}`);
     if (attempt === undefined) return;
     if (outcome > ABORT) return this.#end(attempt, outcome);
+    // A commit is finished when all who were sent the prepare have acknowledged it. We were, and have not: it was an abort, of which nobody waits for us to hear.
+    if (this.#options.isHeld(attempt.id)) return this.#decide(attempt, ABORT);
     attempt.finishedAt.set(from, outcome);
     this.#judge(attempt);
   }
@@ -168,7 +202,7 @@ export class Recovery {
   peerUp(peer: string): void {
     for (const attempt of this.#attempts.values()) {
       if (!attempt.members.includes(peer)) continue;
-      if (attempt.phase === 'pausing') attempt.untilMs = this.#options.nowMs();
+      if (attempt.phase === 'pausing') this.#ask(attempt);
       else if (attempt.phase === 'promising' && !attempt.witnesses.has(peer)) this.#askMember(attempt, peer);
       else if (attempt.phase === 'accepting' && !attempt.acceptedBy.has(peer)) this.#proposeTo(attempt, peer);
     }
@@ -178,20 +212,42 @@ export class Recovery {
     const now = this.#options.nowMs();
     for (const attempt of [...this.#attempts.values()]) {
       if (now < attempt.untilMs) continue;
-      if (attempt.phase === 'pausing') this.#ask(attempt);
-      else this.#pause(attempt);
+      if (attempt.phase !== 'pausing') this.#pause(attempt);
+      else if (this.#isBlocked(attempt)) attempt.untilMs = now + pauseMsMax;
+      else this.#ask(attempt);
     }
+  }
+
+  /** Asking again would tell nothing new, and each promise costs a write. */
+  #isBlocked(attempt: Attempt): boolean {
+    const { outbox, nowMs, log } = this.#options;
+    const isUp = (member: string): boolean => outbox.isUp(member);
+    if (isQuorum(attempt.witnessing, isUp) && isQuorum(attempt.accepting, isUp)) {
+      attempt.blockedSinceMs = null;
+      return false;
+    }
+    if (attempt.blockedSinceMs === null) {
+      attempt.blockedSinceMs = nowMs();
+      this.counters.blocked++;
+      const { protocol, waitsFor } = this.#describeBlocked(attempt, attempt.blockedSinceMs);
+      log.warn({ txn: formatTxnId(attempt.id), protocol, waitsFor }, 'transaction blocked');
+    }
+    return true;
+  }
+
+  #describeBlocked({ id, protocol, witnessing, accepting }: Attempt, sinceMs: number): Blocked {
+    const away = membersOf([...witnessing, ...accepting]).filter((member) => !this.#options.outbox.isUp(member));
+    return { id, protocol: protocol?.name ?? 'unknown', waitsFor: away, sinceMs };
   }
 
   /** What follows from the answers so far. */
   #judge(attempt: Attempt): void {
-    const { scope, groups, witnesses, finishedAt, phase } = attempt;
+    const { scope, groups, witnessing, witnesses, finishedAt, phase } = attempt;
     const isFinished = finishedAt.size > 0;
     if (!isFinished && phase !== 'promising') return;
     // Of what is finished, a replica that never voted OK knows no more than one that retains no commit: had it been committed, a majority of the home group would know.
     const counts = (member: string) => finishedAt.has(member) || (isFinished ? witnesses.get(member)?.timestamp === 0 : witnesses.has(member));
-    const asked = isFinished && scope === 'known' ? groups.slice(0, 1) : groups;
-    if (!asked.every(({ members, majority }) => members.filter(counts).length >= majority)) return;
+    if (!isQuorum(isFinished && scope === 'known' ? groups.slice(0, 1) : witnessing, counts)) return;
     if (scope === 'claimed') this.#widen(attempt);
     else if (!isFinished) this.#propose(attempt);
     else this.#end(attempt, [...finishedAt.values()].includes(UNDECIDED) ? UNDECIDED : ABORT);
@@ -206,19 +262,35 @@ export class Recovery {
     this.#begin(attempt, everywhere);
   }
 
-  /** What the transaction touches is known from now on. If that is something else than was thought, it begins again, and says so. */
-  #confine(attempt: Attempt, partitions: readonly number[]): boolean {
+  /** Protocol and partitions are known from now on. If they are something else than was thought, it begins again, and says so. */
+  #confine(attempt: Attempt, epoch: number, protocol: CommitProtocol, partitions: readonly number[]): boolean {
+    const wasKnown = attempt.scope === 'known';
+    invariant(!wasKnown || attempt.protocol === protocol, `${formatTxnId(attempt.id)} is of two protocols`);
     attempt.scope = 'known';
+    attempt.epoch = epoch;
+    attempt.protocol = protocol;
     const same = partitions[0] === attempt.partitions[0] && partitions.length === attempt.partitions.length && partitions.every((partition) => attempt.partitions.includes(partition));
-    if (!same) this.#begin(attempt, partitions);
-    return !same;
+    if (wasKnown && same) return false;
+    const asked = same && attempt.phase === 'promising' ? attempt.members : [];
+    this.#aim(attempt, partitions);
+    if (attempt.members.every((member) => asked.includes(member))) return false;
+    this.#ask(attempt);
+    return true;
   }
 
   #begin(attempt: Attempt, partitions: readonly number[]): void {
-    attempt.partitions = partitions;
-    attempt.groups = this.#options.topology.groupsOf(partitions);
-    attempt.members = membersOf(attempt.groups);
+    this.#aim(attempt, partitions);
     this.#ask(attempt);
+  }
+
+  #aim(attempt: Attempt, partitions: readonly number[]): void {
+    const { protocol, id } = attempt;
+    const groups = this.#options.topology.groupsOf(partitions);
+    attempt.partitions = partitions;
+    attempt.groups = groups;
+    attempt.witnessing = protocol?.witnesses(id.node, groups) ?? groups;
+    attempt.accepting = protocol?.acceptors(id.node, groups) ?? groups.slice(0, 1);
+    attempt.members = membersOf([...groups, ...attempt.witnessing, ...attempt.accepting]);
   }
 
   #current(node: string, incarnation: number, number: number, round: number, proposer: string): Attempt | undefined {
@@ -228,6 +300,7 @@ export class Recovery {
 
   #ask(attempt: Attempt): void {
     attempt.phase = 'promising';
+    attempt.blockedSinceMs = null;
     attempt.round = attempt.highestRoundSeen + 1;
     attempt.highestRoundSeen = attempt.round;
     attempt.rounds++;
@@ -242,16 +315,14 @@ export class Recovery {
   }
 
   #propose(attempt: Attempt): void {
-    const protocol = protocols[attempt.protocolNumber];
-    const decision = protocol?.recover([...attempt.witnesses.values()], attempt.groups) ?? UNDECIDED;
-    if (decision === UNDECIDED) return this.#pause(attempt);
+    const heard = [...attempt.witnesses.values()];
     attempt.phase = 'accepting';
-    attempt.proposal = decision;
-    for (const member of (attempt.groups[0] as Group).members) this.#proposeTo(attempt, member);
+    attempt.proposal = attempt.protocol?.recover(heard, attempt.groups) ?? highestAccepted(heard) ?? ABORT;
+    for (const member of membersOf(attempt.accepting)) this.#proposeTo(attempt, member);
   }
 
-  #proposeTo({ id: { node, incarnation, number }, groups: [home], round, proposal }: Attempt, member: string): void {
-    if (home?.members.includes(member)) this.#options.outbox.send(member, [Tag.accept, node, incarnation, number, round, this.#options.topology.self, proposal]);
+  #proposeTo({ id: { node, incarnation, number }, accepting, round, proposal }: Attempt, member: string): void {
+    if (accepting.some(({ members }) => members.includes(member))) this.#options.outbox.send(member, [Tag.accept, node, incarnation, number, round, this.#options.topology.self, proposal]);
   }
 
   /** Lets the others go first for a random while; longer the more often it went wrong. */

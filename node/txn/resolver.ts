@@ -4,7 +4,6 @@ import { limits } from '../../client/wire/limits.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { Client } from './commits.ts';
 import type { Ledger } from './ledger.ts';
-import { protocols } from './protocols/registry.ts';
 import type { Recovery } from './recovery.ts';
 
 /**
@@ -37,16 +36,15 @@ export class Resolver {
   }
 
   /** Answers with the true outcome, now or when a recovery has found or settled it. Of what the client says the name counts; the rest tells where to look first. */
-  onResolve(client: Client, [, request, deadlineMs, node, incarnation, number, epoch, protocolNumber, partitions]: Resolve): void {
+  onResolve(client: Client, [, request, deadlineMs, node, incarnation, number, epoch, partitions]: Resolve): void {
     const { topology, ledger, recovery, nowMs } = this.#options;
     const id = { node, incarnation, number };
     const known = ledger.find(id)?.outcome ?? UNDECIDED;
     if (known !== UNDECIDED) return answer(client, request, known);
     if (epoch !== topology.epoch) return client.send([Tag.failed, request, 'wrong-view', `the view is of epoch ${topology.epoch}, not ${epoch}`]);
     const isMember = topology.view.members.some((member) => member.id === node);
-    // Under a protocol that is none, nobody could ever decide it.
-    if (!isMember || incarnation === 0 || protocols[protocolNumber] === undefined || partitions.length === 0 || partitions.some((partition) => partition >= topology.view.partitions)) {
-      return client.send([Tag.failed, request, 'invalid-argument', 'a transaction of no member, of no life of one, of no protocol, or of no partition']);
+    if (!isMember || incarnation === 0 || partitions.length === 0 || partitions.some((partition) => partition >= topology.view.partitions)) {
+      return client.send([Tag.failed, request, 'invalid-argument', 'a transaction of no member, of no life of one, or of no partition']);
     }
     if (incarnation > (ledger.lives.floorOf(node)?.incarnation ?? 0) + unmetLivesMax) return client.send([Tag.failed, request, 'invalid-argument', `node ${node} can't have come to life ${incarnation}`]);
     if (Math.max(recovery.activeCount, this.#askerCount) >= limits.coordinatorTransactionsMax) return client.send([Tag.failed, request, 'overloaded', 'too many recoveries are under way here']);
@@ -56,7 +54,7 @@ export class Resolver {
     const others = this.#askers.get(name);
     if (others !== undefined) return void others.push(asker);
     this.#askers.set(name, [asker]);
-    recovery.start({ id, epoch, protocolNumber, partitions, claimed: true }, 'a client asks', (decision) => this.#learn(name, decision));
+    recovery.start({ id, epoch, protocolNumber: null, partitions }, 'a client asks', (decision) => this.#learn(name, decision));
   }
 
   tick(): void {

@@ -52,7 +52,7 @@ class Nonsense {
       case 2: case 3: case 4: case 5:
         return [Tag.commit, request, deadlineMs, this.#number(), epoch, protocol, pick([...this.#leases.slice(-3), 0, below(50)]), below(2) === 0, this.#body(), this.#operations()];
       case 6: case 7:
-        return [Tag.resolve, request, deadlineMs, this.#mostly(pick(['n1', 'n2', 'n3']), ['n4', 'n5', 'n9', 'constructor', '']), this.#mostly(1, [0, 5_000, Number.MAX_SAFE_INTEGER]), this.#somebodys(), epoch, protocol, this.#somePartitions()];
+        return [Tag.resolve, request, deadlineMs, this.#mostly(pick(['n1', 'n2', 'n3']), ['n4', 'n5', 'n9', 'constructor', '']), this.#mostly(1, [0, 5_000, Number.MAX_SAFE_INTEGER]), this.#somebodys(), epoch, this.#somePartitions()];
       default: return pick<Message>([[Tag.giveUp, pick([...this.#leases.slice(-3), below(50)])], [Tag.status, request]]);
     }
   }

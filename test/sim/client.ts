@@ -1,5 +1,5 @@
 /** A simulated client: a production database handle, and what a workload needs to work with it. */
-import { availableProtocols, connect, DtpError, type Database, type TransactionOptions } from '../../client/index.ts';
+import { commitProtocols, connect, DtpError, type Database, type TransactionOptions } from '../../client/index.ts';
 import type { ConnectOptionsInEnvironment } from '../../client/options.ts';
 import { limits } from '../../client/wire/limits.ts';
 import type { Outcome } from './checker/history.ts';
@@ -65,7 +65,7 @@ export async function runClient(cluster: SimCluster, runtime: SimRuntime, proces
 
 /** Most callers wait; some give an operation hardly time to begin, some take it back while it is under way. */
 function drawTerms(runtime: SimRuntime, random: Random): { options: TransactionOptions; done: () => void } {
-  const protocol = random.pick(availableProtocols);
+  const protocol = random.pick([...commitProtocols, undefined]);
   const draw = random.float();
   if (draw < 0.05) return { options: { protocol, timeoutMs: 1 + Math.floor(random.exponential(50)) }, done: () => {} };
   if (draw < 0.9) return { options: { protocol, timeoutMs: patientMs }, done: () => {} };

@@ -99,7 +99,7 @@ describe('a malformed file is refused with the place and what is allowed', () =>
     ['a replication factor of 0', { ...minimal, replicationFactor: 0 }, 'replicationFactor: must be a whole number from 1 to 64; it is 0'],
     ['a number of partitions between the powers', { ...minimal, partitions: 1_000 }, 'partitions: must be a power of two from 1 to 16384; it is 1000'],
     ['too many partitions', { ...minimal, partitions: 32_768 }, /^partitions: must be a whole number from 1 to 16384; it is 32768/],
-    ['an unknown protocol', { ...minimal, protocol: '4pc' }, 'protocol: must be one of "dtp"; it is "4pc"'],
+    ['an unknown protocol', { ...minimal, protocol: '4pc' }, 'protocol: must be one of "dtp", "2pc", "o2pc", "3pc"; it is "4pc"'],
     ['text for a number', { ...minimal, timing: { tickIntervalMs: '50' } }, 'timing.tickIntervalMs: must be a whole number from 1 to 1000; it is "50"'],
     ['a log level that is none', { ...minimal, log: { level: 'loud' } }, /^log\.level: must be one of "debug", "info", "warn", "error"; it is "loud"/],
     ['a slice that would poison the table', { ...minimal, store: { checkpointSliceKeys: 20_000 } }, /^store\.checkpointSliceKeys: must be a whole number from 1 to 1000/],

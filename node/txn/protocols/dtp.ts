@@ -12,8 +12,8 @@
  * on Transaction Commit" (2006) and TAPIR (Zhang et al., SOSP 2015), with recovery by any replica.
  */
 import { ABORT, UNDECIDED, type Decision } from '../../../client/wire/messages.ts';
-import { compareBallots } from '../ballot.ts';
-import { wait, type CommitProtocol, type Progress, type RecoveryGroup, type Step, type Witness } from './protocol.ts';
+import type { Group } from '../../cluster/topology.ts';
+import { highestAccepted, wait, type CommitProtocol, type Progress, type Step, type Witness } from './protocol.ts';
 
 function next({ groups, sameTimestamp, maxTimestamp, patience, proposed, proposalAccepted }: Progress): Step {
   if (proposed !== UNDECIDED) return proposalAccepted ? { kind: 'decide', decision: proposed } : wait;
@@ -37,20 +37,26 @@ function next({ groups, sameTimestamp, maxTimestamp, patience, proposed, proposa
   return wait;
 }
 
-function recover(witnesses: readonly Witness[], groups: readonly RecoveryGroup[]): Decision {
-  let chosen: Witness['accepted'] = null;
-  for (const { accepted } of witnesses) {
-    if (accepted !== null && (chosen === null || compareBallots(accepted, chosen) > 0)) chosen = accepted;
-  }
-  if (chosen !== null) return chosen.decision;
+function recover(heard: readonly Witness[], groups: readonly Group[]): Decision {
+  const accepted = highestAccepted(heard);
+  if (accepted !== null) return accepted;
 
   let timestamp = 0;
   for (const { members, majority } of groups) {
-    const ok = witnesses.filter((witness) => witness.timestamp !== 0 && members.includes(witness.node));
+    const ok = heard.filter((witness) => witness.timestamp !== 0 && members.includes(witness.node));
     if (ok.length < majority) return ABORT;
     for (const witness of ok) timestamp = Math.max(timestamp, witness.timestamp);
   }
   return timestamp;
 }
 
-export const dtp: CommitProtocol = { name: 'dtp', next, recover };
+export const dtp: CommitProtocol = {
+  name: 'dtp',
+  acceptors: (_coordinator, groups) => groups.slice(0, 1),
+  witnesses: (_coordinator, groups) => groups,
+  next,
+  recover,
+  answers: 'when decided',
+  presumesAbort: false,
+  ownVoteWaitsForDecision: false,
+};

@@ -102,7 +102,7 @@ export class Life {
       during: (work: () => void) => this.#loopback.during(work),
       defer: (action: () => void) => void this.#deferred.push(action),
     };
-    this.recovery = new Recovery(shared);
+    this.recovery = new Recovery({ ...shared, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
     this.coordinator = new Coordinator({
       ...shared,
       recover: (id, epoch, protocolNumber, partitions, onOutcome) => this.recovery.start({ id, epoch, protocolNumber, partitions }, 'handed over', onOutcome),

@@ -24,7 +24,7 @@ const says: Says = {
   [Tag.accept]: ([, n, i, k, round, proposer, decided]) => `${txn(n, i, k)} ${ballot(round, proposer)} ${decision(decided)}`,
   [Tag.accepted]: ([, n, i, k, round, proposer]) => `${txn(n, i, k)} ${ballot(round, proposer)}`,
   [Tag.recover]: ([, n, i, k, round, proposer]) => `${txn(n, i, k)} ${ballot(round, proposer)}`,
-  [Tag.promise]: ([, n, i, k, round, proposer, vote, at, acceptedRound, acceptedProposer, decided]) => [
+  [Tag.promise]: ([, n, i, k, round, proposer, vote, at, , , acceptedRound, acceptedProposer, decided]) => [
     `${txn(n, i, k)} ${ballot(round, proposer)}: ${vote === Vote.ok ? `voted ok at ${version(at)}` : 'did not vote'}`,
     acceptedRound < 0 ? 'accepted nothing' : `accepted ${decision(decided)} in ${ballot(acceptedRound, acceptedProposer)}`,
   ].join(', '),

@@ -87,7 +87,7 @@ describe('a commit whose coordinator is lost', () => {
     expect(cluster.received(Tag.commit)).toHaveLength(1);
     const [resolve] = cluster.received(Tag.resolve);
     expect(resolve?.node).toBe(second);
-    expect(resolve?.message.slice(3)).toEqual([first.id, 1, 1, 1, 0, [cluster.placement.partitionOf(key)]]);
+    expect(resolve?.message.slice(3)).toEqual([first.id, 1, 1, 1, [cluster.placement.partitionOf(key)]]);
   });
 
   it('is sent again, under a new name, when it turns out to be aborted', async () => {

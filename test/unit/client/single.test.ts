@@ -198,7 +198,7 @@ describe('a blind write', () => {
     await cluster.world.settle(db.set('k', 1));
     expect(cluster.log).toHaveLength(1);
     const [commit] = cluster.received(Tag.commit);
-    expect(commit?.message.slice(3, 8)).toEqual([1, 1, 0, 0, false]);
+    expect(commit?.message.slice(3, 8)).toEqual([1, 1, null, 0, false]);
     expect(cluster.read(encodeKey('k')).value).toEqual(new Uint8Array(encodeValue(1)));
   });
 

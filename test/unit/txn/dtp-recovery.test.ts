@@ -6,7 +6,8 @@
 import { describe, expect, it } from 'vitest';
 import { ABORT, UNDECIDED, type Decision } from '../../../client/wire/messages.ts';
 import { dtp } from '../../../node/txn/protocols/dtp.ts';
-import type { Patience, RecoveryGroup, Witness } from '../../../node/txn/protocols/protocol.ts';
+import type { Group } from '../../../node/cluster/topology.ts';
+import type { Patience, Witness } from '../../../node/txn/protocols/protocol.ts';
 
 /** What a replica did, and whether the coordinator knows. Who has not voted OK by the time it answers a recoverer never will. */
 const acts = [
@@ -22,7 +23,7 @@ const shapes: readonly (readonly (readonly number[])[])[] = [
 ];
 
 const majorityOf = (size: number): number => Math.floor(size / 2) + 1;
-const groupsOf = (shape: readonly (readonly number[])[]): RecoveryGroup[] => shape.map((nodes) => ({ members: nodes.map((node) => `n${node}`), majority: majorityOf(nodes.length) }));
+const groupsOf = (shape: readonly (readonly number[])[]): Group[] => shape.map((nodes) => ({ members: nodes.map((node) => `n${node}`), majority: majorityOf(nodes.length) }));
 
 function* assignments(count: number): Generator<readonly Act[]> {
   for (let code = 0; code < acts.length ** count; code++) yield Array.from({ length: count }, (_, i) => acts[Math.floor(code / acts.length ** i) % acts.length] as Act);

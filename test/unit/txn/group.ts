@@ -60,7 +60,7 @@ export class Member {
       defer: (action: () => void) => runtime.defer(action),
       randomUint32: () => group.random.uint32(),
     };
-    const recovery = new Recovery(shared);
+    const recovery = new Recovery({ ...shared, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
     const coordinator = new Coordinator({
       ...shared,
       recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'handed over', onOutcome),
@@ -93,7 +93,7 @@ export class Member {
   }
 
   recover(id: TxnId, partitions: readonly number[], known: (decision: Decision) => void): void {
-    this.loopback.during(() => this.recovery.start({ id, epoch: this.topology.epoch, protocolNumber: 0, partitions, claimed: true }, 'a client asks', known));
+    this.loopback.during(() => this.recovery.start({ id, epoch: this.topology.epoch, protocolNumber: null, partitions }, 'a client asks', known));
   }
 
   receive(from: string, message: Message): void {

@@ -25,7 +25,7 @@ class Bench {
     this.replica = Replica.open(topology);
     const { ledger, outbox, runtime } = this.replica;
     const shared = { topology, ledger, outbox, nowMs: () => runtime.clock.monotonicMs(), randomUint32: () => this.random, log: runtime.log };
-    this.recovery = new Recovery({ ...shared, roundTimeoutMs: 1_000 });
+    this.recovery = new Recovery({ ...shared, roundTimeoutMs: 1_000, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
     this.orphans = new Orphans({ ...shared, recovery: this.recovery, incarnation, isRunning: (number) => this.running.has(number), recoveryDelayMs, orphanRecoveryDelayMs });
   }
 

@@ -154,17 +154,17 @@ describe('a recover', () => {
     let replica = Replica.open(topology);
     say(replica, 'n2', prepare());
     say(replica, 'n2', accept(0, 'n2', 120));
-    expect(say(replica, 'n3', recover(1, 'n3'))).toEqual(durably([Tag.promise, ...txn, 1, 'n3', Vote.ok, 100, 0, 'n2', 120, bytes]));
+    expect(say(replica, 'n3', recover(1, 'n3'))).toEqual(durably([Tag.promise, ...txn, 1, 'n3', Vote.ok, 100, 7, 0, 0, 'n2', 120, bytes]));
     replica = replica.crash(0);
     expect(say(replica, 'n4', recover(1, 'n2'))).toEqual(atOnce([Tag.rejected, ...txn, 1, 'n2', 1, 'n3']));
     const [again] = say(replica, 'n4', recover(1, 'n4')).durably;
-    expect(again?.slice(0, 11)).toEqual([Tag.promise, ...txn, 1, 'n4', Vote.ok, 100, 0, 'n2', 120]);
-    expect(Buffer.compare(again?.[11] as Uint8Array, bytes)).toBe(0);
+    expect(again?.slice(0, 13)).toEqual([Tag.promise, ...txn, 1, 'n4', Vote.ok, 100, 7, 0, 0, 'n2', 120]);
+    expect(Buffer.compare(again?.[13] as Uint8Array, bytes)).toBe(0);
   });
 
   it('of what was never seen here is promised with no vote, and none will be cast', () => {
     let replica = Replica.open(topology);
-    expect(say(replica, 'n3', recover(1, 'n3'))).toEqual(durably([Tag.promise, ...txn, 1, 'n3', Vote.none, 0, -1, '', UNDECIDED, null]));
+    expect(say(replica, 'n3', recover(1, 'n3'))).toEqual(durably([Tag.promise, ...txn, 1, 'n3', Vote.none, 0, 0, 0, -1, '', UNDECIDED, null]));
     replica = replica.crash(0);
     expect(say(replica, 'n2', prepare()).atOnce).toEqual([[Tag.vote, ...txn, Vote.superseded, 0, null, null]]);
   });

@@ -18,11 +18,13 @@ export class Bench {
   readonly recovery: Recovery;
   nowMs = 10_000;
   random = 2 ** 31;
+  /** Has this node itself voted OK, and not heard the outcome? */
+  held = false;
 
   constructor(topology = three) {
     this.topology = topology;
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    this.recovery = new Recovery({ topology, outbox: this.outbox, nowMs: () => this.nowMs, randomUint32: () => this.random, log, roundTimeoutMs: 1_000 });
+    this.recovery = new Recovery({ topology, outbox: this.outbox, nowMs: () => this.nowMs, randomUint32: () => this.random, log, roundTimeoutMs: 1_000, isHeld: () => this.held });
   }
 
   start(partitions: readonly number[] = [0], protocolNumber = 0): void {
@@ -31,11 +33,11 @@ export class Bench {
 
   /** A client says that these are its partitions. */
   claim(partitions: readonly number[]): void {
-    this.recovery.start({ id, epoch: 7, protocolNumber: 0, partitions, claimed: true }, 'a client asks', (decision) => this.outcomes.push(decision));
+    this.recovery.start({ id, epoch: 7, protocolNumber: null, partitions }, 'a client asks', (decision) => this.outcomes.push(decision));
   }
 
-  promise(from: string, { round = 1, timestamp = 0, accepted = noBallot as readonly [number, string, Decision], body = null as Uint8Array | null } = {}): void {
-    this.recovery.onPromise(from, [Tag.promise, ...name, round, this.topology.self, timestamp === 0 ? Vote.none : Vote.ok, timestamp, ...accepted, body]);
+  promise(from: string, { round = 1, timestamp = 0, protocol = 0, accepted = noBallot as readonly [number, string, Decision], body = null as Uint8Array | null } = {}): void {
+    this.recovery.onPromise(from, [Tag.promise, ...name, round, this.topology.self, timestamp === 0 ? Vote.none : Vote.ok, timestamp, timestamp === 0 ? 0 : 7, protocol, ...accepted, body]);
   }
 
   accepted(from: string, round = 1): void {

@@ -95,15 +95,6 @@ describe('a recovery', () => {
     }
   });
 
-  it('leaves undecided what only its coordinator can decide', () => {
-    const bench = new Bench();
-    bench.start([0], 99);
-    bench.promise('n1', { timestamp: 100 });
-    bench.promise('n2', { timestamp: 100 });
-    expect(bench.asked().accept).toEqual([]);
-    bench.pass(2_000);
-    expect(bench.asked().recover).toEqual(all.map((node) => [node, 2]));
-  });
 });
 
 describe('a ballot that fails', () => {
