@@ -48,12 +48,12 @@ export const decidingBugs: readonly PlantedBug[] = [
   {
     name: 'recovery-ignores-accepted',
     wrong: 'Recovery looks at the votes alone, not at what acceptors have accepted from the coordinator or another recoverer.',
-    patches: [{ module: rule, find: 'if (chosen !== null) return chosen.decision;', replace: '' }],
+    patches: [{ module: rule, find: 'if (accepted !== null) return accepted;', replace: '' }],
   },
   {
     name: 'recovery-takes-oldest-accepted',
     wrong: 'Of several accepted values recovery takes that of the lowest ballot.',
-    patches: [{ module: rule, find: 'compareBallots(accepted, chosen) > 0', replace: 'compareBallots(accepted, chosen) < 0' }],
+    patches: [{ module: 'node/txn/protocols/protocol.ts', find: 'compareBallots(accepted, highest) > 0', replace: 'compareBallots(accepted, highest) < 0' }],
   },
   {
     name: 'recovery-at-smallest-timestamp',
@@ -68,14 +68,14 @@ export const decidingBugs: readonly PlantedBug[] = [
     name: 'recovery-asks-home-group-alone',
     wrong: 'Recovery commits on the votes of the home group: another group may have refused, and the coordinator have aborted.',
     patches: [
-      { module: recovery, find: "const asked = isFinished && scope === 'known' ? groups.slice(0, 1) : groups;", replace: 'const asked = groups.slice(0, 1);' },
+      { module: rule, find: 'witnesses: (_coordinator, groups) => groups,', replace: 'witnesses: (_coordinator, groups) => groups.slice(0, 1),' },
       { module: rule, find: 'for (const { members, majority } of groups) {', replace: 'for (const { members, majority } of groups.slice(0, 1)) {' },
     ],
   },
   {
     name: 'recovery-without-majority',
     wrong: 'Recovery decides when one acceptor has accepted its proposal.',
-    patches: [{ module: recovery, find: 'if (attempt.acceptedBy.size >= home.majority) this.#decide', replace: 'if (attempt.acceptedBy.size >= 1) this.#decide' }],
+    patches: [{ module: recovery, find: 'if (isQuorum(attempt.accepting, (member) => attempt.acceptedBy.has(member))) this.#decide', replace: 'if (attempt.acceptedBy.size >= 1) this.#decide' }],
   },
   {
     name: 'vote-after-promise',

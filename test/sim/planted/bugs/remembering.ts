@@ -9,7 +9,7 @@ export const rememberingBugs: readonly PlantedBug[] = [
   {
     name: 'vote-before-flush',
     wrong: 'An OK vote leaves before its record is on the disk.',
-    patches: [{ module: participant, find: 'this.#afterwards(from, [Tag.vote,', replace: 'void this.#outbox.send(from, [Tag.vote,' }],
+    patches: [{ module: participant, find: 'else this.#afterwards(from, vote);', replace: 'else this.#outbox.send(from, vote);' }],
   },
   {
     name: 'promise-before-flush',
@@ -84,6 +84,6 @@ export const rememberingBugs: readonly PlantedBug[] = [
   {
     name: 'one-replica-says-aborted',
     wrong: 'One replica of the home group that has no commit of that name is enough for an abort: it may never have heard of it.',
-    patches: [{ module: 'node/txn/recovery.ts', find: 'members.filter(counts).length >= majority)) return;', replace: 'members.filter(counts).length >= (isFinished ? 1 : majority))) return;' }],
+    patches: [{ module: 'node/txn/recovery.ts', find: 'if (!isQuorum(isFinished && scope', replace: 'if (!isFinished && !isQuorum(isFinished && scope' }],
   },
 ];
