@@ -17,6 +17,7 @@ import type { CommitProtocol } from '../../../node/txn/protocols/protocol.ts';
 import { protocols } from '../../../node/txn/protocols/registry.ts';
 import { Recovery } from '../../../node/txn/recovery.ts';
 import { MemoryStore } from './journal.ts';
+import type { Mistake } from './mistake.ts';
 import type { Bodies, Plan, Scope } from './scope.ts';
 
 export type LifeEvent =
@@ -39,11 +40,12 @@ export interface Happening {
   readonly scope: Scope;
   readonly bodies: Bodies;
   readonly protocolNumber: number;
-  readonly hasty: boolean;
+  readonly mistake: Mistake | null;
 }
 
 const timing = { fastCommitWaitMs: 10, prepareTimeoutMs: 1_000, recoveryDelayMs: 100_000, roundTimeoutMs: 10_000 };
-const leaps = { wait: timing.fastCommitWaitMs, expire: timing.prepareTimeoutMs, handOver: 10 * timing.recoveryDelayMs, retry: 100 * timing.recoveryDelayMs };
+/** By each of these timers something has been waited for: longer than that takes, not as long as the next one takes. */
+const leaps = { wait: timing.prepareTimeoutMs - 1, expire: timing.prepareTimeoutMs, handOver: 10 * timing.recoveryDelayMs, retry: 100 * timing.recoveryDelayMs };
 /** The first moment of the clock's own epoch, so that timestamps count from 1. */
 const wallMs = 1_735_689_600_000;
 
@@ -87,7 +89,7 @@ export class Life {
   constructor(happening: Happening, self: number, incarnation: number, journal: readonly JournalRecord[]) {
     const topology = happening.scope.topologies[self] as Topology;
     const nowMs = (): number => this.#nowMs;
-    const { store, ledger, clock } = restore(topology, journal, nowMs, happening.hasty);
+    const { store, ledger, clock } = restore(topology, journal, nowMs, happening.mistake?.hasty);
     this.#happening = happening;
     this.incarnation = incarnation;
     this.topology = topology;
@@ -144,7 +146,8 @@ export class Life {
         const peer = nodes[event.peer] as string;
         if ((this.ledger.lives.floorOf(peer)?.incarnation ?? 0) < event.incarnation) this.ledger.enterDurably([Kind.floor, peer, diskOf(peer), event.incarnation]);
         this.up.add(peer);
-        return this.coordinator.peerUp(peer);
+        this.coordinator.peerUp(peer);
+        return this.recovery.peerUp(peer);
       }
       case 'down': {
         const peer = nodes[event.peer] as string;
@@ -197,8 +200,9 @@ export class Life {
     });
   }
 
-  #send(to: string, message: Message): boolean {
+  #send(to: string, meant: Message): boolean {
     if (to !== this.topology.self && !this.up.has(to)) return false;
+    const message = this.#happening.mistake?.utters?.(meant) ?? meant;
     if (!this.#isBacked(message)) this.hollow.push(`${this.topology.self} sends ${to} ${JSON.stringify(message)}, which is not on its disk`);
     this.said.push([to, message]);
     if (to === this.topology.self) this.#loopback.push(message);

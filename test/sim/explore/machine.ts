@@ -11,7 +11,6 @@ import { createHash } from 'node:crypto';
 import { Tag, type Message } from '../../../client/wire/messages.ts';
 import type { JournalRecord } from '../../../node/store/records.ts';
 import { firstJournal, Life, type Fact, type Happening, type LifeEvent } from './life.ts';
-import type { Mistake } from './mistake.ts';
 import { examine, type View } from './snapshot.ts';
 
 /** An event of one node: its kind, a node or a plan, and a message, a body or an incarnation. */
@@ -74,6 +73,11 @@ export class Messages {
     return this.#all[number]!.message[0];
   }
 
+  /** Which plan it is about, if it is a message about one. */
+  planOf(number: number): number {
+    return (this.#all[number]!.message[3] as number) - 1;
+  }
+
   /** Who is concerned by what others reply, if it is a reply. */
   audienceOf(number: number): 'coordinator' | 'recoverer' | 'everybody' | 'replica' {
     const { message } = this.#all[number]!;
@@ -98,7 +102,6 @@ export interface MachineOptions {
   readonly happening: Happening;
   readonly messages: Messages;
   readonly self: number;
-  readonly mistake: Mistake | null;
   /** Are promises without a record, and restarts that change something, faults? If not, only what comes of them is. */
   readonly strict: boolean;
 }
@@ -115,7 +118,7 @@ export class Machine {
 
   constructor(options: MachineOptions) {
     this.#options = options;
-    this.#keeps = options.mistake?.keeps ?? (() => true);
+    this.#keeps = options.happening.mistake?.keeps ?? (() => true);
     const from = { journal: firstJournal(options.happening.scope), incarnation: 1 };
     this.#enter(this.#born(from), from);
   }

@@ -1,8 +1,8 @@
 /**
  * Mistakes to be planted: an explorer that has never found anything proves nothing. Each is one that somebody could
- * make, and needs no change of the sources: another rule, a disk that lies, a restart that forgets.
+ * make, and needs no change of the sources: another rule, a disk that lies, a restart that forgets, a word too much.
  */
-import { ABORT, UNDECIDED, type Decision } from '../../../client/wire/messages.ts';
+import { ABORT, Tag, UNDECIDED, type Decision, type Message } from '../../../client/wire/messages.ts';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
 import type { CommitProtocol, Progress } from '../../../node/txn/protocols/protocol.ts';
 import { protocols } from '../../../node/txn/protocols/registry.ts';
@@ -14,6 +14,8 @@ export interface Mistake {
   readonly keeps?: (record: JournalRecord) => boolean;
   /** Everything counts as durable at once. */
   readonly hasty?: boolean;
+  /** What is said instead. */
+  readonly utters?: (message: Message) => Message;
 }
 
 const voting = ({ proposed }: Progress): boolean => proposed === UNDECIDED;
@@ -55,23 +57,33 @@ export const mistakes = {
     says: 'decides on recovery by the votes alone, whatever was accepted',
     rule: (rule) => ({ ...rule, recover: (witnesses, groups) => rule.recover(witnesses.map((witness) => ({ ...witness, accepted: null })), groups) }),
   },
+  'home-is-all': {
+    says: 'decides by the votes of the home group alone',
+    rule: (rule) => ({ ...rule, next: (progress) => rule.next({ ...progress, groups: progress.groups.slice(0, 1) }) }),
+  },
+  'recovery-asks-home': {
+    says: 'decides on recovery by the votes of the home group alone',
+    rule: (rule) => ({ ...rule, recover: (witnesses, groups) => rule.recover(witnesses, groups.slice(0, 1)) }),
+  },
   'recovery-waits': { says: 'waits for the coordinator, be it gone or not', rule: (rule) => ({ ...rule, recover: () => UNDECIDED }) },
   'hasty-disk': { says: 'sends votes, promises and acceptances before they are on the disk', hasty: true },
   'votes-forgotten': { says: 'forgets its votes and locks on restart', keeps: (record) => record[0] !== Kind.prepared },
   'promises-forgotten': { says: 'forgets its promises on restart', keeps: (record) => record[0] !== Kind.promised },
+  'outcomes-forgotten': { says: 'forgets outcomes on restart', keeps: (record) => record[0] !== Kind.outcome },
   'acceptances-forgotten': { says: 'forgets on restart what it accepted', keeps: (record) => record[0] !== Kind.accepted },
+  'marks-too-much': { says: 'tells that an outcome may be forgotten before all replicas have it', utters: (message) => (message[0] === Tag.marks ? [Tag.marks, message[1], []] : message) },
 } as const satisfies Readonly<Record<string, Mistake>>;
 
 export type MistakeName = keyof typeof mistakes;
 
-/** Runs work with the mistake in the registry of protocols, where coordinators and recoverers look. */
-export function withMistake<R>(mistake: Mistake | null, protocolNumber: number, work: () => R): R {
+/** Does work with the mistake in the registry of protocols, where coordinators and recoverers look. Nothing else may use that meanwhile. */
+export async function withMistake<R>(mistake: Mistake | null, protocolNumber: number, work: () => Promise<R>): Promise<R> {
   const rule = protocols[protocolNumber];
   const table = protocols as (CommitProtocol | undefined)[];
   if (rule === undefined) throw new RangeError(`no commit protocol has number ${protocolNumber}`);
   table[protocolNumber] = mistake?.rule?.(rule) ?? rule;
   try {
-    return work();
+    return await work();
   } finally {
     table[protocolNumber] = rule;
   }

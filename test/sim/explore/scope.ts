@@ -58,6 +58,7 @@ export const conflicts: Readonly<Record<string, Conflict>> = {
   skew: { says: 'each reads what the other writes', transactions: [{ reads: 'x', writes: 'y' }, { reads: 'y', writes: 'x' }] },
   near: { says: 'they touch different keys of one partition, whose read watermark they share', transactions: [{ reads: 'z', writes: 'z' }, { reads: '', writes: 'x' }] },
   follow: { says: 'one writes what the other reads before it writes elsewhere', transactions: [{ reads: '', writes: 'x' }, { reads: 'x', writes: 'y' }] },
+  cross: { says: 'one writes a key that the other writes beside its own, and reads none', transactions: [{ reads: '', writes: 'x' }, { reads: '', writes: 'yx' }] },
 };
 
 const partitions = 16;

@@ -9,7 +9,7 @@
 import { ABORT, UNDECIDED } from '../../../client/wire/messages.ts';
 import { Fingerprints } from './fingerprints.ts';
 import { Settling } from './settle.ts';
-import { isOver, urgentAction } from './urgent.ts';
+import { urgentAction } from './urgent.ts';
 import { Act, actOf, firstOf, searchWords, type Action, type Faults, type State, type World } from './world.ts';
 
 export interface Bounds {
@@ -18,10 +18,8 @@ export interface Bounds {
   readonly delays: number | null;
   /** Where no crash can come any more, what only others wait for is flushed at once (see urgent.ts). */
   readonly promptDisk: boolean;
-  readonly statesMax: number;
-  /** Asked now and then; true ends the search. */
-  readonly isOver: () => boolean;
-  readonly progress?: (report: Report) => void;
+  /** Leave out orders that come to the same (see urgent.ts). */
+  readonly reduced: boolean;
 }
 
 export interface Violation {
@@ -39,7 +37,8 @@ export interface Report {
   quiet: number;
   /** Outcomes of the transactions in quiet states, and in how many of them. */
   readonly outcomes: Map<string, number>;
-  end: 'exhausted' | 'statesMax' | 'isOver' | 'violation';
+  /** `cut`: by whoever searches, who did not go on. */
+  end: 'exhausted' | 'cut' | 'violation';
   violation: Violation | null;
 }
 
@@ -52,15 +51,19 @@ interface Frame {
   at: number;
 }
 
-const looksEvery = 4_096;
+/** So many transitions take some milliseconds. */
+const pauseEvery = 4_096;
 
-export function search(world: World, bounds: Bounds): Report {
+/** Pauses now and then, with what is known by then; whoever has enough does not go on. */
+export function* search(world: World, bounds: Bounds): Generator<Report, Report> {
   const seen = new Fingerprints();
   const settling = new Settling(world);
-  const report: Report = { states: 0, transitions: 0, deepest: 0, quiet: 0, outcomes: new Map(), end: 'exhausted', violation: null };
+  const report: Report = { states: 1, transitions: 0, deepest: 0, quiet: 0, outcomes: new Map(), end: 'cut', violation: null };
   const frames: Frame[] = [];
   const frameAt = (depth: number): Frame => (frames[depth] ??= { state: new Int32Array(world.length), actions: [], cursors: [], delays: [], at: 0 });
   const path = (depth: number): Action[] => frames.slice(0, depth + 1).map(({ actions, at }) => actions[at - 1]!);
+  const found = (fault: string, chosen: Action[], then: Action[] = []): Report => (
+    Object.assign(report, { end: 'violation', violation: { fault, actions: [...chosen, ...then], chosen: chosen.length } }));
 
   let depth = 0;
   const first = frameAt(0);
@@ -78,47 +81,33 @@ export function search(world: World, bounds: Bounds): Report {
     const at = frame.at++;
     const fault = world.apply(frame.state, frame.actions[at]!, next.state);
     report.transitions++;
-    if (report.transitions % looksEvery === 0) {
-      report.states = seen.size;
-      bounds.progress?.(report);
-      if (bounds.isOver()) report.end = 'isOver';
-    }
-    if (seen.size >= bounds.statesMax) report.end = 'statesMax';
-    if (fault !== null) {
-      report.violation = { fault, actions: path(depth), chosen: depth + 1 };
-      report.end = 'violation';
-    }
-    if (report.end !== 'exhausted') break;
+    if (fault !== null) return found(fault, path(depth));
+    if (report.transitions % pauseEvery === 0) yield report;
     next.state[world.length - searchWords] = frame.cursors[at]!;
     next.state[world.length - 1] = frame.delays[at]!;
     if (!seen.add(next.state)) continue;
+    report.states = seen.size;
     depth++;
     if (depth > report.deepest) report.deepest = depth;
-    const isQuiet = choose(world, next, bounds);
-    if (!isQuiet) continue;
+    if (!choose(world, next, bounds)) continue;
     note(world, next.state, report);
     const trouble = settling.settle(next.state);
-    if (trouble === null) continue;
-    const chosen = path(depth - 1);
-    report.violation = { fault: trouble.fault, actions: [...chosen, ...trouble.actions], chosen: chosen.length };
-    report.end = 'violation';
-    break;
+    report.quiet = settling.count;
+    if (trouble !== null) return found(trouble.fault, path(depth - 1), trouble.actions);
   }
-  report.states = seen.size;
-  report.quiet = settling.count;
+  report.end = 'exhausted';
   return report;
 }
 
 /** Fills in what may happen next. Says whether nothing is under way. */
-function choose(world: World, frame: Frame, { delays: delaysMax, promptDisk }: Bounds): boolean {
+function choose(world: World, frame: Frame, { delays: delaysMax, promptDisk, reduced }: Bounds): boolean {
   const { state, actions, cursors, delays } = frame;
   frame.at = 0;
   actions.length = cursors.length = delays.length = 0;
   const bounded = delaysMax !== null;
   const cursor = state[world.length - searchWords]!;
   const left = state[world.length - 1]!;
-  if (isOver(world, state)) return true;
-  const urgent = urgentAction(world, state, promptDisk);
+  const urgent = reduced ? urgentAction(world, state, promptDisk) : null;
   if (urgent !== null) {
     actions.push(urgent);
     cursors.push(cursor);

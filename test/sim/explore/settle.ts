@@ -8,7 +8,7 @@ import { Fingerprints } from './fingerprints.ts';
 import { Act, actOf, firstOf, secondOf, type Action, type State, type World } from './world.ts';
 
 /** Far more than any state ever takes. */
-const stepsMax = 2_000;
+const stepsMax = 500;
 
 export class Settling {
   readonly #world: World;

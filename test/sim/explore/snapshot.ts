@@ -6,7 +6,7 @@
  */
 import { UNDECIDED, Vote, type Decision, type Version } from '../../../client/wire/messages.ts';
 import type { Topology } from '../../../node/cluster/topology.ts';
-import type { JournalRecord } from '../../../node/store/records.ts';
+import { Kind, type JournalRecord } from '../../../node/store/records.ts';
 import type { Ledger } from '../../../node/txn/ledger.ts';
 import type { MemoryStore } from './journal.ts';
 import { restore, type Life } from './life.ts';
@@ -26,6 +26,8 @@ export interface View {
   /** Bit by node: the peers it believes to be connected. */
   readonly up: number;
   readonly hasVolatile: boolean;
+  /** What waits longest for the disk is word of what may be forgotten. It takes effect only then; a floor does so too, but the prepares that it refuses can't come any more. */
+  readonly flushForgets: boolean;
   /** How many transactions of its own it is in the middle of: for these a timer may matter. */
   readonly voting: number;
   readonly proposing: number;
@@ -84,6 +86,7 @@ export function examine(life: Life, scope: Scope, keeps: (record: JournalRecord)
     durablyLocked: scope.plans.map((plan, i) => [...kept.ledger.undecided].some(({ id }) => id.number === i + 1 && id.node === scope.nodes[plan.coordinator])),
     up: scope.nodes.reduce((mask, node, i) => (life.up.has(node) ? mask | (1 << i) : mask), 0),
     hasVolatile: store.volatile.length > 0,
+    flushForgets: store.volatile[0]?.some(([kind]) => kind === Kind.marks || kind === Kind.closed) ?? false,
     voting: running.filter(({ phase }) => phase === 'voting').length,
     proposing: running.filter(({ phase }) => phase === 'proposing').length,
     deciding: coordinator.undecidedCount + attempts.length,

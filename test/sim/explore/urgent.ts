@@ -7,10 +7,9 @@
  *   They may as well be heard now, or be lost.
  *
  *   Where nothing can go wrong any more, acknowledgements of outcomes are only counted. So they are heard at once, and a
- *   flush that lets nothing else out than these is done at once.
+ *   flush that lets nothing else out than these, and makes nothing be forgotten, is done at once.
  *
- *   Where everything is decided, nobody is about to decide anything, and nothing can go wrong any more, all that remains is to
- *   spread the outcomes; one order of that stands for all.
+ * So the same quiet states are come to as without, which a test compares.
  *
  * One more is a bound, not a reduction: a *prompt* disk, where no crash can come any more, flushes at once what only others
  * wait for. What this leaves out: that a message said without waiting for the disk overtakes one that waits for it.
@@ -34,7 +33,8 @@ export function urgentAction(world: World, state: State, promptDisk: boolean): A
   }
   const mayCrash = world.left(state, 'crashes') > 0;
   for (let node = 0; node < world.machines.length; node++) {
-    if (mayCrash || !world.view(state, node).hasVolatile) continue;
+    const { hasVolatile, flushForgets } = world.view(state, node);
+    if (mayCrash || !hasVolatile || flushForgets) continue;
     const { sends, inward, fault } = world.machines[node]!.step(state[node]!, event(Kind.flush));
     if (fault !== null || inward) continue;
     if (promptDisk || (isSafe && sends.every((item, i) => i % 2 === 0 || world.messages.tagOf(item) === Tag.decided))) return action(Act.flush, node);
@@ -44,7 +44,7 @@ export function urgentAction(world: World, state: State, promptDisk: boolean): A
 
 /**
  * If hearing this message now changes nothing, is that so for ever? Replies to a coordinator: yes. Replies to a recoverer: unless it
- * begins again, with ballots that it has used. Outcomes: unless a crash takes away what is known.
+ * begins again, with ballots that it has used. Outcomes: if they are known here, and no crash takes that away.
  */
 function isForGoodIfIdle(world: World, state: State, to: number, number: number): boolean {
   const { voting, proposing } = world.view(state, to);
@@ -54,18 +54,10 @@ function isForGoodIfIdle(world: World, state: State, to: number, number: number)
     case 'recoverer':
       return world.left(state, 'recoveries') === 0 && voting === 0 && proposing === 0;
     case 'everybody':
-      return world.left(state, 'crashes') === 0;
+      return world.left(state, 'crashes') === 0 && world.view(state, to).outcomes[world.messages.planOf(number)] !== UNDECIDED;
     default:
       return false;
   }
-}
-
-/** Is there nothing left but to spread what is decided? */
-export function isOver(world: World, state: State): boolean {
-  if (!nothingCanBreak(world, state) || world.left(state, 'recoveries') > 0) return false;
-  for (let plan = 0; plan < world.scope.plans.length; plan++) if (world.decisionOf(state, plan) === UNDECIDED) return false;
-  for (let node = 0; node < world.machines.length; node++) if (world.view(state, node).deciding > 0) return false;
-  return true;
 }
 
 /** No faults are left that lose anything, and all are connected and know it. */

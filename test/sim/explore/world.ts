@@ -67,8 +67,8 @@ export class World {
     this.scope = scope;
     this.bodies = new Bodies(scope);
     this.messages = new Messages();
-    const happening: Happening = { scope, bodies: this.bodies, protocolNumber, hasty: mistake?.hasty ?? false };
-    this.machines = scope.nodes.map((_node, self) => new Machine({ happening, messages: this.messages, self, mistake, strict }));
+    const happening: Happening = { scope, bodies: this.bodies, protocolNumber, mistake };
+    this.machines = scope.nodes.map((_node, self) => new Machine({ happening, messages: this.messages, self, strict }));
     const count = scope.nodes.length;
     this.#nodeCount = count;
     const others = (i: number) => scope.nodes.map((_node, j) => j).filter((j) => j !== i);
