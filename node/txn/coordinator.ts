@@ -107,8 +107,8 @@ export class Coordinator {
 
   /** Each transaction that is not finished, as plain data: all that is done about it from now on follows from this, the messages and the time. */
   describe() {
-    return [...this.#running.values()].map(({ start: { number }, phase, patience, votes, sameTimestamp, maxTimestamp, proposed, acceptedBy, outcome, unacknowledged }) => (
-      { number, phase, patience, votes: [...votes], sameTimestamp, maxTimestamp, proposed, acceptedBy, outcome, unacknowledged: [...unacknowledged].sort() }
+    return [...this.#running.values()].map(({ start: { number }, phase, patience, votes, sameTimestamp, maxTimestamp, proposed, acceptedBy, outcome, isAnswerDue, acknowledged, unacknowledged }) => (
+      { number, phase, patience, votes: [...votes], sameTimestamp, maxTimestamp, proposed, acceptedBy: [...acceptedBy].sort(), outcome, isAnswerDue, acknowledged: [...acknowledged].sort(), unacknowledged: [...unacknowledged].sort() }
     ));
   }
 

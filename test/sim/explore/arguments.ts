@@ -1,8 +1,7 @@
 /** What the explorer is asked to do, from its command line. */
 import { parseArgs } from 'node:util';
-import { DtpError } from '../../../client/wire/errors.ts';
-import { availableProtocols, protocolNumber } from '../../../client/wire/protocols.ts';
-import { mistakes, type Mistake } from './mistake.ts';
+import { commitProtocols, type CommitProtocolName } from '../../../client/wire/protocols.ts';
+import { mistakes, type Mistake, type MistakeName } from './mistake.ts';
 import { program, shows } from './program.ts';
 import { run, type Run, type RunOptions } from './run.ts';
 import { conflicts, layouts, scopeOf } from './scope.ts';
@@ -22,11 +21,12 @@ const options = {
   'crashes': { type: 'string' },
   'breaks': { type: 'string' },
   'recoveries': { type: 'string' },
+  'asks': { type: 'string' },
   'marks': { type: 'string' },
   'delays': { type: 'string' },
   'prompt': { type: 'boolean' },
   'all': { type: 'boolean' },
-  'protocol': { type: 'string', default: 'dtp' },
+  'protocol': { type: 'string' },
   'mistake': { type: 'string' },
   'lenient': { type: 'boolean', default: false },
   'max-states': { type: 'string' },
@@ -34,7 +34,7 @@ const options = {
   'help': { type: 'boolean', default: false },
 } as const;
 
-const boundNames = ['crashes', 'breaks', 'recoveries', 'marks', 'delays', 'prompt', 'all'] as const;
+const boundNames = ['crashes', 'breaks', 'recoveries', 'asks', 'marks', 'delays', 'prompt', 'all'] as const;
 /** As many as a state has room for. */
 const faultsMax = 30;
 const statesDefault = 100_000_000;
@@ -54,11 +54,12 @@ ${described(conflicts)}
   --crashes <count>   how many nodes crash, at whatever moment; none unless told
   --breaks <count>    how many sessions break
   --recoveries <count>  how many ballots above round 0 are begun early; a transaction that nobody else decides is recovered in any case
+  --asks <count>      how often clients ask a node for the outcome
   --marks <count>     how often coordinators tell what may be forgotten
   --delays <count>    only orders with so many delays (see search.ts); all orders unless told
   --prompt            only orders in which a disk flushes at once when no crash can come any more
   --all               leave out no order, not even those that come to the same
-  --protocol <name>   one of ${availableProtocols.join(', ')}
+  --protocol <names>  one of ${commitProtocols.join(', ')}; or two, separated by a comma, for the first transaction and the second
   --mistake <name>    plant a mistake; without --scope, in the scope that shows it:
 ${Object.entries(mistakes).map(([name, { says }]) => `                      ${name.padEnd(26)} ${says}`).join('\n')}
   --lenient           what is wrong on a disk is no violation before something comes of it
@@ -71,9 +72,9 @@ exit codes: 0 nothing is wrong, 1 something is wrong, 64 bad arguments
 export function readArguments(words: readonly string[]): Arguments | null {
   const given = parse(words);
   if (given.help) return null;
+  const mistake = mistakeOf(given.mistake);
   return {
-    protocolNumber: protocolOf(given.protocol),
-    mistake: mistakeOf(given.mistake),
+    mistake,
     strict: !given.lenient,
     runs: runsOf(given),
     statesMax: whole('max-states', given['max-states'], statesDefault),
@@ -97,7 +98,8 @@ function runsOf(given: ReturnType<typeof parse>): readonly Run[] {
   if (given.scope === undefined) {
     const astray = boundNames.find((name) => given[name] !== undefined);
     if (astray !== undefined) throw new UsageError(`--${astray} goes with --scope`);
-    return given.mistake === undefined ? program : [shows[given.mistake as keyof typeof mistakes]];
+    const runs = given.mistake === undefined ? program : [shows[given.mistake as MistakeName]];
+    return given.protocol === undefined ? runs : runs.map((each) => ({ ...each, protocols: protocolsOf(given.protocol) }));
   }
   try {
     scopeOf(given.scope);
@@ -105,22 +107,21 @@ function runsOf(given: ReturnType<typeof parse>): readonly Run[] {
     throw new UsageError((error as RangeError).message);
   }
   const faults = Object.fromEntries(faultNames.map((name) => [name, whole(name, given[name], 0, faultsMax)]));
-  return [run(given.scope, { ...faults, delays: given.delays === undefined ? null : whole('delays', given.delays, 0), promptDisk: given.prompt ?? false, reduced: !(given.all ?? false) })];
+  const protocols = protocolsOf(given.protocol ?? (given.mistake === undefined ? undefined : mistakes[given.mistake as MistakeName].protocol));
+  return [run(given.scope, { ...faults, protocols, delays: given.delays === undefined ? null : whole('delays', given.delays, 0), promptDisk: given.prompt ?? false, reduced: !(given.all ?? false) })];
 }
 
 function mistakeOf(name: string | undefined): Mistake | null {
   if (name === undefined) return null;
   if (!Object.hasOwn(mistakes, name)) throw new UsageError(`unknown mistake ${name}; there are ${Object.keys(mistakes).join(', ')}`);
-  return mistakes[name as keyof typeof mistakes];
+  return mistakes[name as MistakeName];
 }
 
-function protocolOf(name: string): number {
-  try {
-    return protocolNumber(name);
-  } catch (error) {
-    if (error instanceof DtpError) throw new UsageError(`unknown protocol ${name}; there are ${availableProtocols.join(', ')}`);
-    throw error;
-  }
+function protocolsOf(given: string | undefined): CommitProtocolName[] {
+  const names = (given ?? 'dtp').split(',');
+  const unknown = names.find((name) => !(commitProtocols as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new UsageError(`unknown protocol ${unknown}; there are ${commitProtocols.join(', ')}`);
+  return names as CommitProtocolName[];
 }
 
 function whole(option: string, given: string | undefined, otherwise: number, most = Number.MAX_SAFE_INTEGER): number {

@@ -7,6 +7,9 @@ export class Fingerprints {
   #words: Uint32Array;
   #mask: number;
   #size = 0;
+  /** The last hash. */
+  #a = 0;
+  #b = 0;
 
   constructor(capacity = 1 << 16) {
     this.#words = new Uint32Array(2 * capacity);
@@ -19,6 +22,18 @@ export class Fingerprints {
 
   /** Adds a state and says whether it was new. */
   add(state: Int32Array): boolean {
+    this.#hash(state);
+    if (!this.#insert(this.#a, this.#b)) return false;
+    if (this.#size * 4 > (this.#mask + 1) * 3) this.#grow();
+    return true;
+  }
+
+  has(state: Int32Array): boolean {
+    this.#hash(state);
+    return this.#words[2 * this.#placeOf(this.#a, this.#b) + 1] !== 0;
+  }
+
+  #hash(state: Int32Array): void {
     let a = 0x9e3779b9 | 0;
     let b = 0x7f4a7c15 | 0;
     for (let i = 0; i < state.length; i++) {
@@ -33,21 +48,25 @@ export class Fingerprints {
     b = Math.imul(b ^ a, 0x165667b1);
     b ^= b >>> 16;
     // A pair of zeros means a free place.
-    return this.#insert(a >>> 0, (b | 1) >>> 0);
+    this.#a = a >>> 0;
+    this.#b = (b | 1) >>> 0;
   }
 
   #insert(a: number, b: number): boolean {
+    const at = this.#placeOf(a, b);
+    if (this.#words[2 * at + 1] !== 0) return false;
+    this.#words[2 * at] = a;
+    this.#words[2 * at + 1] = b;
+    this.#size++;
+    return true;
+  }
+
+  /** Where it is, or would be. */
+  #placeOf(a: number, b: number): number {
     const words = this.#words;
-    for (let at = (a ^ (b >>> 1)) & this.#mask; ; at = (at + 1) & this.#mask) {
-      if (words[2 * at + 1] === 0) {
-        words[2 * at] = a;
-        words[2 * at + 1] = b;
-        this.#size++;
-        if (this.#size * 4 > (this.#mask + 1) * 3) this.#grow();
-        return true;
-      }
-      if (words[2 * at] === a && words[2 * at + 1] === b) return false;
-    }
+    let at = (a ^ (b >>> 1)) & this.#mask;
+    while (words[2 * at + 1] !== 0 && !(words[2 * at] === a && words[2 * at + 1] === b)) at = (at + 1) & this.#mask;
+    return at;
   }
 
   #grow(): void {

@@ -25,7 +25,7 @@ export type LifeEvent =
   | { readonly kind: 'flush' }
   | { readonly kind: 'wait' | 'expire' | 'handOver' | 'retry' }
   | { readonly kind: 'start'; readonly plan: number; readonly body: number }
-  | { readonly kind: 'recover'; readonly plan: number; readonly incarnation: number }
+  | { readonly kind: 'recover' | 'ask'; readonly plan: number; readonly incarnation: number }
   | { readonly kind: 'up'; readonly peer: number; readonly incarnation: number }
   | { readonly kind: 'down'; readonly peer: number }
   | { readonly kind: 'marks'; readonly lowestPending: number };
@@ -39,7 +39,8 @@ export interface Fact {
 export interface Happening {
   readonly scope: Scope;
   readonly bodies: Bodies;
-  readonly protocolNumber: number;
+  /** Of the plans in turn. */
+  readonly protocolNumbers: readonly number[];
   readonly mistake: Mistake | null;
 }
 
@@ -141,7 +142,8 @@ export class Life {
       case 'start':
         return this.#start(event.plan, event.body);
       case 'recover':
-        return this.#recover(event.plan, event.incarnation);
+      case 'ask':
+        return this.#recover(event.plan, event.incarnation, event.kind === 'ask');
       case 'up': {
         const peer = nodes[event.peer] as string;
         if ((this.ledger.lives.floorOf(peer)?.incarnation ?? 0) < event.incarnation) this.ledger.enterDurably([Kind.floor, peer, diskOf(peer), event.incarnation]);
@@ -178,7 +180,8 @@ export class Life {
   }
 
   #start(plan: number, body: number): void {
-    const { bodies, protocolNumber } = this.#happening;
+    const { bodies } = this.#happening;
+    const protocolNumber = this.#protocolOf(plan);
     const bytes = bodies.bytes(body);
     this.begun.add(plan);
     for (const version of bodies.versions(body)) this.clock.observe(version);
@@ -190,12 +193,16 @@ export class Life {
     });
   }
 
-  /** As for a client that lost its coordinator, or for locks that nobody takes away. */
-  #recover(plan: number, incarnation: number): void {
-    const { scope, protocolNumber } = this.#happening;
-    const { reads, writes } = scope.plans[plan] as Plan;
+  #protocolOf(plan: number): number {
+    const { protocolNumbers } = this.#happening;
+    return protocolNumbers[plan % protocolNumbers.length] as number;
+  }
+
+  /** For locks that nobody takes away; or because a client asks, who lost its coordinator and does not know the protocol. */
+  #recover(plan: number, incarnation: number, isAsked: boolean): void {
+    const { reads, writes } = this.#happening.scope.plans[plan] as Plan;
     const partitions = [...new Set([...writes, ...reads].map(this.topology.partitionOf))];
-    this.recovery.start({ id: this.idOf(plan, incarnation), epoch: this.topology.epoch, protocolNumber, partitions }, 'explored', (decision) => {
+    this.recovery.start({ id: this.idOf(plan, incarnation), epoch: this.topology.epoch, protocolNumber: isAsked ? null : this.#protocolOf(plan), partitions }, 'explored', (decision) => {
       if (decision !== UNDECIDED) this.facts.push({ plan, decision });
     });
   }
@@ -203,20 +210,20 @@ export class Life {
   #send(to: string, meant: Message): boolean {
     if (to !== this.topology.self && !this.up.has(to)) return false;
     const message = this.#happening.mistake?.utters?.(meant) ?? meant;
-    if (!this.#isBacked(message)) this.hollow.push(`${this.topology.self} sends ${to} ${JSON.stringify(message)}, which is not on its disk`);
+    if (!this.#isBacked(to, message)) this.hollow.push(`${this.topology.self} sends ${to} ${JSON.stringify(message)}, which is not on its disk`);
     this.said.push([to, message]);
     if (to === this.topology.self) this.#loopback.push(message);
     return true;
   }
 
   /** What others build on must be on the disk: OK votes, promises, acceptances, and that an outcome is known. */
-  #isBacked(message: Message): boolean {
+  #isBacked(to: string, message: Message): boolean {
     const { durable } = this.store;
     const has = (kind: JournalRecord[0], { node, incarnation, number }: TxnId, ...fields: readonly unknown[]): boolean => durable.some((record) => (
       record[0] === kind && record[1] === node && record[2] === incarnation && record[3] === number && fields.every((field, i) => record[4 + i] === field)));
     switch (message[0]) {
       case Tag.vote:
-        return message[4] !== Vote.ok || durable.some((record) => record[0] === Kind.prepared && record[1] === message[1] && record[2] === message[2] && record[3] === message[3] && record[6] === message[5]);
+        return message[4] !== Vote.ok || this.#waitsForDecision(to, idIn(message)) || durable.some((record) => record[0] === Kind.prepared && record[1] === message[1] && record[2] === message[2] && record[3] === message[3] && record[6] === message[5]);
       case Tag.promise:
         return has(Kind.promised, idIn(message), message[4], message[5]);
       case Tag.accepted:
@@ -229,6 +236,11 @@ export class Life {
       default:
         return true;
     }
+  }
+
+  /** Is this the coordinator's vote for itself, which its decision will make durable? */
+  #waitsForDecision(to: string, { node, number }: TxnId): boolean {
+    return to === this.topology.self && node === to && protocols[this.#protocolOf(number - 1)]!.ownVoteWaitsForDecision;
   }
 
   /** As a node's table of messages has it. */

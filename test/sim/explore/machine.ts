@@ -16,7 +16,7 @@ import { examine, type View } from './snapshot.ts';
 /** An event of one node: its kind, a node or a plan, and a message, a body or an incarnation. */
 export type Event = number;
 
-export const Kind = { deliver: 0, flush: 1, start: 2, wait: 3, expire: 4, handOver: 5, recover: 6, retry: 7, up: 8, down: 9, crash: 10, marks: 11 } as const;
+export const Kind = { deliver: 0, flush: 1, start: 2, wait: 3, expire: 4, handOver: 5, recover: 6, retry: 7, up: 8, down: 9, crash: 10, marks: 11, ask: 12 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 export const event = (kind: Kind, who = 0, what = 0): Event => kind | (who << 4) | (what << 8);
@@ -251,6 +251,8 @@ export class Machine {
         return { kind: 'handOver' };
       case Kind.recover:
         return { kind: 'recover', plan: who, incarnation: what };
+      case Kind.ask:
+        return { kind: 'ask', plan: who, incarnation: what };
       case Kind.retry:
         return { kind: 'retry' };
       case Kind.up:

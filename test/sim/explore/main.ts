@@ -14,13 +14,13 @@ const progressIntervalMs = isTerminal ? 200 : 10_000;
 const count = (number: number): string => number.toLocaleString('en-US');
 const endInWords = (run: Run, { end }: Report): string => (end === 'violation' ? 'VIOLATION' : end === 'cut' ? 'cut' : run.delays === null && !run.promptDisk ? 'all' : 'all within the bounds');
 
-const headings = ['scope', 'bounds', 'states', 'transitions', 'seconds', 'seen'] as const;
+const headings = ['scope', 'protocol', 'bounds', 'states', 'transitions', 'seconds', 'seen'] as const;
 type Row = readonly string[];
 
 async function exploreOne(run: Run, { statesMax, minutesMax, ...options }: Arguments): Promise<{ row: Row; isRight: boolean }> {
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1_000;
-  const name = `${run.scope} (${boundsInWords(run)})`;
+  const name = `${run.scope} under ${run.protocols.join(' and ')} (${boundsInWords(run)})`;
   let lastSaidAtMs = startedAtMs;
   const finding = await explore(run, options, async ({ states, transitions, deepest }) => {
     await setImmediate(); // so that signals are heard
@@ -33,8 +33,8 @@ async function exploreOne(run: Run, { statesMax, minutesMax, ...options }: Argum
     return states < statesMax && seconds() < 60 * minutesMax ? 'go on' : 'enough';
   });
   if (isTerminal) process.stdout.write('\r\x1b[2K');
-  const row: Row = [run.scope, boundsInWords(run), count(finding.states), count(finding.transitions), seconds().toFixed(1), endInWords(run, finding)];
-  say(`${name}: ${row[2]} states, ${row[3]} transitions, at most ${finding.deepest} deep, in ${row[4]} s: ${row[5]}`);
+  const row: Row = [run.scope, run.protocols.join(), boundsInWords(run), count(finding.states), count(finding.transitions), seconds().toFixed(1), endInWords(run, finding)];
+  say(`${name}: ${row[3]} states, ${row[4]} transitions, at most ${finding.deepest} deep, in ${row[5]} s: ${row[6]}`);
   say(`  states of each node alone: ${finding.localStates.map(count).join(', ')}; of the whole, quiet: ${count(finding.quiet)}, with ${outcomesOf(finding)}`);
   if (finding.violation !== null) say(`${finding.violation.fault}\n${finding.story}`);
   return { row, isRight: finding.violation === null };
@@ -45,7 +45,7 @@ const outcomesOf = ({ outcomes }: Finding): string => [...outcomes.keys()].sort(
 function table(rows: readonly Row[]): string {
   const all = [headings, ...rows];
   const widths = headings.map((_heading, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all.map((row) => row.map((cell, column) => (column >= 2 && column <= 4 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join('  ').trimEnd()).join('\n');
+  return all.map((row) => row.map((cell, column) => (column >= 3 && column <= 5 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join('  ').trimEnd()).join('\n');
 }
 
 async function main(): Promise<keyof typeof exitCodes> {

@@ -37,6 +37,7 @@ export const shows: Readonly<Record<MistakeName, Run>> = {
   'recovery-ignores-accepted': run('two/alone', { crashes: 1 }),
   'home-is-all': run('chain/alone', { crashes: 1, delays: 0 }),
   'recovery-asks-home': run('chain/alone', { crashes: 1, delays: 0 }),
+  'recovery-asks-coordinator': run('two/alone', { crashes: 1 }),
   'recovery-waits': run('two/alone', { crashes: 1 }),
   'hasty-disk': run('two/alone', { crashes: 1 }),
   'votes-forgotten': run('two/alone', { crashes: 1 }),
@@ -44,4 +45,9 @@ export const shows: Readonly<Record<MistakeName, Run>> = {
   'acceptances-forgotten': run('one/update', { crashes: 1 }),
   'outcomes-forgotten': run('two/alone', { crashes: 1, marks: 1 }),
   'marks-too-much': run('two/alone', { crashes: 1, marks: 1 }),
+  'log-is-skipped': run('two/alone', { protocols: ['2pc'], crashes: 1 }),
+  'replicas-decide': run('three/alone', { protocols: ['2pc'], crashes: 1, recoveries: 1, delays: 1 }),
+  'vote-is-never-forced': run('two/alone', { protocols: ['o2pc'], crashes: 1 }),
+  'precommit-of-one': run('three/alone', { protocols: ['3pc'], crashes: 1, recoveries: 1, delays: 0 }),
+  'precommit-wins': run('three/alone', { protocols: ['3pc'], crashes: 1, recoveries: 1, delays: 2 }),
 };

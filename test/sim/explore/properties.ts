@@ -9,7 +9,12 @@ export function faultOfReplicas(world: World, state: State, node: number): strin
   for (let plan = 0; plan < plans.length; plan++) {
     const outcome = outcomes[plan]!;
     const decision = world.decisionOf(state, plan);
-    if (outcome !== UNDECIDED && decision !== UNDECIDED && outcome !== decision) return `T${plan + 1} is ${words(decision)}, but ${nodes[node]} has it ${words(outcome)}`;
+    if (outcome === UNDECIDED) continue;
+    if (decision !== UNDECIDED && outcome !== decision) return `T${plan + 1} is ${words(decision)}, but ${nodes[node]} has it ${words(outcome)}`;
+    for (let other = 0; other < nodes.length; other++) {
+      const theirs = world.view(state, other).outcomes[plan]!;
+      if (theirs !== UNDECIDED && theirs !== outcome) return `${nodes[node]} has T${plan + 1} ${words(outcome)}, and ${nodes[other]} has it ${words(theirs)}`;
+    }
   }
   for (let key = 0; key < keys.length; key++) {
     const version = versions[key]!;

@@ -24,21 +24,31 @@ export class Settling {
   /** Null if all comes to an end, or what keeps it from that, and the way there. */
   settle(from: State): { fault: string; actions: Action[] } | null {
     let state = this.#world.withoutFaults(from);
-    if (!this.#good.add(state)) return null;
+    if (this.#good.has(state)) return null;
     this.count++;
+    const passed = [state.slice()];
+    const mine = new Fingerprints(64);
+    mine.add(state);
+    const isWell = (): null => {
+      for (const each of passed) this.#good.add(each);
+      return null;
+    };
     const actions: Action[] = [];
     let next: State = state.slice();
     for (let step = 0; step < stepsMax; step++) {
       const code = this.#next(state);
       if (code === null) {
         const fault = this.#endFault(state);
-        return fault === null ? null : { fault, actions };
+        return fault === null ? isWell() : { fault, actions };
       }
       actions.push(code);
       const fault = this.#world.apply(state, code, next, true);
       if (fault !== null) return { fault, actions };
       [state, next] = [next, state];
-      if (actOf(code) !== Act.deliver && !this.#good.add(state)) return null;
+      if (actOf(code) === Act.deliver) continue;
+      if (this.#good.has(state)) return isWell();
+      if (!mine.add(state)) return { fault: `without faults it goes round in circles, and somebody still waits: ${this.#waiting(state)}`, actions };
+      passed.push(state.slice());
     }
     return { fault: `after ${stepsMax} steps without faults somebody still waits: ${this.#waiting(state)}`, actions };
   }

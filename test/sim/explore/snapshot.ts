@@ -108,11 +108,11 @@ export function examine(life: Life, scope: Scope, keeps: (record: JournalRecord)
 
 type Running = ReturnType<Life['coordinator']['describe']>[number];
 
-/** Of a transaction that the coordinator only has to tell of, or not even that, the votes matter no more; but who voted OK has the writes. */
+/** Of a transaction that is decided the votes matter no more, but who voted OK has the writes; who acknowledged it matters while its client waits. */
 function essence(running: Running): unknown {
-  const { number, phase, votes, outcome, unacknowledged } = running;
+  const { number, phase, votes, outcome, isAnswerDue, acknowledged, unacknowledged } = running;
   if (phase !== 'decided') return running;
-  return { number, phase, outcome, unacknowledged, recorded: votes.map((vote) => vote === Vote.ok) };
+  return { number, phase, outcome, acknowledged: isAnswerDue ? acknowledged : null, unacknowledged, recorded: votes.map((vote) => vote === Vote.ok) };
 }
 
 /** What the waiting closures will say and do, turn by turn; to whomever, for who is away may be back by then. */

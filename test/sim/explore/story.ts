@@ -47,6 +47,8 @@ function line(world: World, state: State, code: Action): string {
       const [b, c] = world.pairs[a]!;
       return actOf(code) === Act.break ? `the session of ${nodes[b]} and ${nodes[c]} breaks` : `${nodes[b]} dials ${nodes[c]}`;
     }
+    case Act.ask:
+      return `a client asks ${nodes[a]} what became of T${secondOf(code) + 1}`;
     case Act.recover:
       return `${nodes[a]} recovers T${secondOf(code) + 1}`;
     default:

@@ -6,7 +6,7 @@
  *   A reply that changes nothing will never change anything: what it replies to is over. Nor will an outcome that is known.
  *   They may as well be heard now, or be lost.
  *
- *   Where nothing can go wrong any more, acknowledgements of outcomes are only counted. So they are heard at once, and a
+ *   Where nothing can go wrong any more, acknowledgements of outcomes are only counted, but for the one that a client waits for. So they are heard at once, and a
  *   flush that lets nothing else out than these, and makes nothing be forgotten, is done at once.
  *
  * So the same quiet states are come to as without, which a test compares.
@@ -26,10 +26,10 @@ export function urgentAction(world: World, state: State, promptDisk: boolean): A
     const [from, to] = world.links[link]!;
     const number = world.queues.head(state[world.queueOf(from, to)]!) - messageItems;
     if (number < 0) continue;
-    if (isSafe && world.messages.tagOf(number) === Tag.decided) return action(Act.deliver, link);
-    if (!isForGoodIfIdle(world, state, to, number)) continue;
+    const isCounted = isSafe && world.messages.tagOf(number) === Tag.decided;
+    if (!isCounted && !isForGoodIfIdle(world, state, to, number)) continue;
     const { next, sends, facts, fault } = world.machines[to]!.step(state[to]!, event(Kind.deliver, from, number));
-    if (fault === null && next === state[to] && sends.length === 0 && facts.length === 0) return action(Act.deliver, link);
+    if (fault === null && (isCounted || next === state[to]) && sends.length === 0 && facts.length === 0) return action(Act.deliver, link);
   }
   const mayCrash = world.left(state, 'crashes') > 0;
   for (let node = 0; node < world.machines.length; node++) {
@@ -52,7 +52,7 @@ function isForGoodIfIdle(world: World, state: State, to: number, number: number)
     case 'coordinator':
       return true;
     case 'recoverer':
-      return world.left(state, 'recoveries') === 0 && voting === 0 && proposing === 0;
+      return world.left(state, 'recoveries') === 0 && world.left(state, 'asks') === 0 && voting === 0 && proposing === 0;
     case 'everybody':
       return world.left(state, 'crashes') === 0 && world.view(state, to).outcomes[world.messages.planOf(number)] !== UNDECIDED;
     default:

@@ -20,13 +20,15 @@ export interface Faults {
   readonly breaks: number;
   /** Ballots above round 0 that are begun by choice: recoveries, proposals given up, and further ballots of one. */
   readonly recoveries: number;
+  /** How often a client asks some node what became of a transaction. */
+  readonly asks: number;
   /** How often coordinators tell what may be forgotten. */
   readonly marks: number;
 }
 
-export const faultNames = ['crashes', 'breaks', 'recoveries', 'marks'] as const satisfies readonly (keyof Faults)[];
+export const faultNames = ['crashes', 'breaks', 'recoveries', 'asks', 'marks'] as const satisfies readonly (keyof Faults)[];
 
-export const Act = { deliver: 0, flush: 1, start: 2, connect: 3, wait: 4, expire: 5, handOver: 6, recover: 7, retry: 8, crash: 9, break: 10, marks: 11 } as const;
+export const Act = { deliver: 0, flush: 1, start: 2, connect: 3, wait: 4, expire: 5, handOver: 6, recover: 7, retry: 8, crash: 9, break: 10, marks: 11, ask: 12 } as const;
 export type Act = (typeof Act)[keyof typeof Act];
 
 /** What happens, in one number: its kind, a node or a queue or a pair or a plan, and a plan or a body. */
@@ -43,7 +45,7 @@ export const searchWords = 2;
 
 const faultBits = 6;
 const faultMask = (1 << faultBits) - 1;
-const faultShift = { crashes: 0, breaks: faultBits, recoveries: 2 * faultBits, marks: 3 * faultBits } as const satisfies Record<keyof Faults, number>;
+const faultShift = { crashes: 0, breaks: faultBits, recoveries: 2 * faultBits, asks: 3 * faultBits, marks: 4 * faultBits } as const satisfies Record<keyof Faults, number>;
 const incarnationBits = 5;
 
 export class World {
@@ -63,11 +65,11 @@ export class World {
   readonly #flags: number;
   readonly #faults: number;
 
-  constructor(scope: Scope, protocolNumber: number, mistake: Mistake | null = null, strict = true) {
+  constructor(scope: Scope, protocolNumbers: readonly number[], mistake: Mistake | null = null, strict = true) {
     this.scope = scope;
     this.bodies = new Bodies(scope);
     this.messages = new Messages();
-    const happening: Happening = { scope, bodies: this.bodies, protocolNumber, mistake };
+    const happening: Happening = { scope, bodies: this.bodies, protocolNumbers, mistake };
     this.machines = scope.nodes.map((_node, self) => new Machine({ happening, messages: this.messages, self, strict }));
     const count = scope.nodes.length;
     this.#nodeCount = count;
@@ -114,6 +116,11 @@ export class World {
     return this.bodies.versions((state[this.#begun + plan]! >> incarnationBits) - 1);
   }
 
+  /** Of the life in which its coordinator began it. */
+  #incarnationOf(state: State, plan: number): number {
+    return state[this.#begun + plan]! & ((1 << incarnationBits) - 1);
+  }
+
   /** Did the plan begin after the client of another one had its answer? */
   beganAfterAnswer(state: State, plan: number): boolean {
     return (state[this.#flags]! & (1 << plan)) !== 0;
@@ -149,6 +156,7 @@ export class World {
   /** What is bounded. */
   faultActions(state: State, into: Action[]): void {
     if (this.left(state, 'recoveries') > 0) this.recoveryActions(state, into);
+    if (this.left(state, 'asks') > 0) this.#recoverings(state, Act.ask, into);
     if (this.left(state, 'crashes') > 0) for (let node = 0; node < this.#nodeCount; node++) into.push(action(Act.crash, node));
     if (this.left(state, 'breaks') > 0) for (let pair = 0; pair < this.pairs.length; pair++) if (this.#isConnected(state, pair)) into.push(action(Act.break, pair));
     if (this.left(state, 'marks') > 0) for (const { coordinator } of this.scope.plans) into.push(action(Act.marks, coordinator));
@@ -156,11 +164,18 @@ export class World {
 
   recoveryActions(state: State, into: Action[]): void {
     for (let node = 0; node < this.#nodeCount; node++) {
-      const { recovering, outcomes, proposing } = this.view(state, node);
+      const { recovering, proposing } = this.view(state, node);
       if (proposing > 0) into.push(action(Act.handOver, node));
       if (recovering !== 0) into.push(action(Act.retry, node));
+    }
+    this.#recoverings(state, Act.recover, into);
+  }
+
+  #recoverings(state: State, act: typeof Act.recover | typeof Act.ask, into: Action[]): void {
+    for (let node = 0; node < this.#nodeCount; node++) {
+      const { recovering, outcomes } = this.view(state, node);
       for (let plan = 0; plan < this.scope.plans.length; plan++) {
-        if (this.isBegun(state, plan) && (recovering & (1 << plan)) === 0 && outcomes[plan] === UNDECIDED) into.push(action(Act.recover, node, plan));
+        if (this.isBegun(state, plan) && (recovering & (1 << plan)) === 0 && outcomes[plan] === UNDECIDED) into.push(action(act, node, plan));
       }
     }
   }
@@ -180,7 +195,10 @@ export class World {
         return this.#connect(next, this.pairs[a]!);
       case Act.recover:
         if (!free) this.#spend(next, 'recoveries');
-        return this.#step(next, a, event(Kind.recover, secondOf(code), next[this.#begun + secondOf(code)]! & ((1 << incarnationBits) - 1)));
+        return this.#step(next, a, event(Kind.recover, secondOf(code), this.#incarnationOf(next, secondOf(code))));
+      case Act.ask:
+        this.#spend(next, 'asks');
+        return this.#step(next, a, event(Kind.ask, secondOf(code), this.#incarnationOf(next, secondOf(code))));
       case Act.retry:
         if (!free) this.#spend(next, 'recoveries');
         return this.#step(next, a, event(Kind.retry));
