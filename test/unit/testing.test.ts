@@ -43,6 +43,33 @@ async function payWell(db: Database, amount: number): Promise<boolean> {
 }
 
 describe('a simulated cluster', () => {
+  it.each([
+    ['send decide', {}],
+    // Nobody can have decided that one, so it is aborted; the client is told so and tries again.
+    ['send prepare', { nth: 2, when: 'after' }],
+    ['send committed', { when: 'after' }],
+  ] as const)('kills a node at %s, %j', async (moment, options) => {
+    await simulate({ nodes: 3 }, async ({ db, cluster }) => {
+      const [coordinator] = cluster.replicasOf('a') as [string];
+      await db.set('a', 'old', { protocol: '2pc' });
+      const killed = cluster.crashAt(coordinator, moment, options);
+      const write = db.set('a', 'new', { protocol: '2pc', timeoutMs: 60_000 });
+      await killed;
+      expect(cluster.isUp(coordinator)).toBe(false);
+      await cluster.restart(coordinator);
+      await write;
+      expect(await db.get('a')).toBe('new');
+    });
+  });
+
+  it('refuses moments that there are not', async () => {
+    await simulate({ nodes: 3 }, ({ cluster }) => {
+      expect(() => cluster.crashAt('n1', 'send nonsense')).toThrow(RangeError);
+      expect(() => cluster.crashAt('n1', 'receive vote', { when: 'after' })).toThrow(RangeError);
+      expect(() => cluster.crashAt('n9', 'receive vote')).toThrow(RangeError);
+    });
+  });
+
   it('is used as a real one is, and broken as a real one breaks', async () => {
     const { result, simulatedMs } = await simulate({ seed: 42, nodes: 3 }, async ({ db, cluster, sleep, now }) => {
       expect(db).toBeInstanceOf(Database);

@@ -6,7 +6,7 @@
  */
 import type { SimCluster } from '../cluster.ts';
 import type { Fault, Injection, Site } from '../faults/fault.ts';
-import { FrameWatch } from '../faults/frame-watch.ts';
+import type { FrameWatch } from '../faults/frame-watch.ts';
 import { faults } from '../faults/registry.ts';
 import type { Random } from '../random.ts';
 
@@ -55,9 +55,9 @@ export class Chaos implements Site {
   #over = false;
 
   /** Begins at once. `injected` counts what happened, by class. */
-  constructor(cluster: SimCluster, random: Random, level: ChaosLevel, clients: () => readonly string[], injected: Record<string, number>) {
+  constructor(cluster: SimCluster, frames: FrameWatch, random: Random, level: ChaosLevel, clients: () => readonly string[], injected: Record<string, number>) {
     this.cluster = cluster;
-    this.frames = new FrameWatch(cluster.world.network);
+    this.frames = frames;
     this.#clients = clients;
     this.#injected = injected;
     const { classes, lastsMs, rarity } = levels[level];

@@ -5,8 +5,10 @@ import { encodeKey } from '../../../client/keys.ts';
 import { settingsOf } from '../../../client/options.ts';
 import { Router } from '../../../client/routing.ts';
 import { Placement } from '../../../client/wire/placement.ts';
+import { tagNames } from '../../../client/wire/messages.ts';
 import type { Node } from '../../../node/node.ts';
 import { urlOf, type SimCluster } from '../cluster.ts';
+import { FrameWatch } from '../faults/frame-watch.ts';
 import type { Latency } from '../latency.ts';
 import type { Random } from '../random.ts';
 import { Chaos, chaosLevels, type ChaosLevel } from './chaos.ts';
@@ -16,6 +18,14 @@ import { Calls, TracedDatabase } from './traced-database.ts';
 /** Options of `connect` that make sense here, and the client's name among the hosts; by default c2, c3 and so on. */
 export interface ClientOptions extends Omit<ConnectOptions, 'nodes' | 'cluster'> {
   name?: string | undefined;
+}
+
+/** Which of the messages kills it, and how. */
+export interface CrashAtOptions {
+  /** The first, by default, or a later one of those messages from now on. */
+  nth?: number | undefined;
+  /** Kill it before the message is sent or handled, which is the default, or, for one that is sent, right after it has left. */
+  when?: 'before' | 'after' | undefined;
 }
 
 /** Until somebody restarts it: the simulation never gets there. */
@@ -37,6 +47,7 @@ export class TestCluster {
   /** Killed here; the simulation takes note of it an event later. */
   readonly #killed = new Map<string, Node>();
   readonly #injected: Record<string, number> = {};
+  readonly #frames: FrameWatch;
   #chaos: Chaos | null = null;
   #chaosCount = 0;
 
@@ -47,6 +58,7 @@ export class TestCluster {
     this.#driver = driver;
     this.#random = random;
     this.#placement = new Placement(sim.config.view);
+    this.#frames = new FrameWatch(sim.world.network);
   }
 
   /** Names of the clients, in the order in which they were made: c1, whose handle is `db`, first. */
@@ -85,6 +97,31 @@ export class TestCluster {
     if (running !== undefined) this.#killed.set(node, running);
     this.#down.add(node);
     this.#sim.crash(node, foreverMs);
+  }
+
+  /**
+   * The same at the moment when the node is about to send, or to handle, a message: `send decide`, `receive vote`; the names are
+   * those of client/wire/PROTOCOL.md. Resolves when it is dead.
+   */
+  crashAt(node: string, moment: string, { nth = 1, when = 'before' }: CrashAtOptions = {}): Promise<void> {
+    const [direction, name, ...more] = moment.split(' ');
+    const isMoment = (direction === 'send' || direction === 'receive') && [...tagNames.values()].includes(name as string) && more.length === 0;
+    if (!isMoment) throw new RangeError(`crashAt: 'send' or 'receive' and the name of a message expected, not ${inspect(moment)}`);
+    if (when === 'after' && direction === 'receive') throw new RangeError(`crashAt: after 'send' only; what a message that is received leads to is a moment of its own`);
+    this.#knownNode(node);
+    return new Promise((resolve) => {
+      const die = (): void => {
+        const { process } = this.#sim.world.host(node);
+        // What a dead process says in its last handler reaches nobody.
+        if (process === null || process.condition === 'dead') return watch(1);
+        process.onEnd(() => void this.#driver.begin(() => resolve()));
+        if (when === 'before') return this.crash(node);
+        this.#down.add(node);
+        this.#sim.crashAfter(node, 1, foreverMs);
+      };
+      const watch = (left: number): void => void this.#frames.once(node, moment, () => (left > 1 ? watch(left - 1) : die()));
+      watch(nth);
+    });
   }
 
   /** Starts the node with what is on its disk, killing it first if it runs. Resolves when it serves again; not before, whatever happens to it meanwhile. */
@@ -127,7 +164,7 @@ export class TestCluster {
   chaos(level: ChaosLevel = 'normal'): void {
     if (!chaosLevels.includes(level)) throw new RangeError(`chaos: one of ${chaosLevels.join(', ')} expected, not ${inspect(level)}`);
     this.#endChaos();
-    this.#chaos = new Chaos(this.#sim, this.#random.fork(`chaos ${++this.#chaosCount}`), level, () => this.clients, this.#injected);
+    this.#chaos = new Chaos(this.#sim, this.#frames, this.#random.fork(`chaos ${++this.#chaosCount}`), level, () => this.clients, this.#injected);
   }
 
   /** Ends all faults, random ones and the test's own, and starts every node that is down. Resolves when all nodes serve: for looking at what is left. */
