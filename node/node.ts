@@ -80,7 +80,7 @@ export class Node {
 
   /** What `dtp status` shows. */
   get status(): Record<string, unknown> {
-    const { coordinator, commits, recovery, peers, exchange, reads } = this.#parts as Parts;
+    const { coordinator, participant, commits, recovery, peers, exchange, reads } = this.#parts as Parts;
     return {
       id: this.#topology.self,
       incarnation: this.#store.incarnation,
@@ -96,11 +96,13 @@ export class Node {
         unacknowledged: coordinator.runningCount - coordinator.undecidedCount,
         reads: reads.pendingCount,
         ...coordinator.counters,
+        ...participant.counters,
         recoveries: { ...recovery.counters },
         commits: { ...commits.counters },
       },
       clients: this.#clients.size,
       peers: peers.status,
+      messages: peers.sent,
       lag: { ...exchange.lag, ...exchange.counters },
       /** Equal on nodes that replicate the same partitions and hold the same versions. */
       digest: Buffer.from(this.#store.digest()).toString('hex'),

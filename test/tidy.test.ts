@@ -47,6 +47,8 @@ describe('a planted violation is caught:', () => {
     ['client/cli/get.ts', `import { connect } from '../cluster.ts';`, false],
     ['bench/run.ts', `import { Node } from '../node/node.ts';`, false],
     ['bench/run.ts', `import { connect } from '../client/index.ts';`, true],
+    ['bench/run.ts', `import { simulate } from '../test/sim/testing.ts';`, true],
+    ['bench/run.ts', `import { World } from '../test/sim/world.ts';`, false],
     ['test/unit/store.test.ts', `import { Store } from '../../node/store/store.ts';`, true],
     ['elsewhere/file.ts', `const nothing = 0;`, false],
   ];

@@ -7,7 +7,7 @@
  */
 import { protocolVersion, refusal, type Session, type Peer, type SessionEnd, type SessionMessage } from '../../client/wire/session.ts';
 import { Link, linkDefaults } from '../../client/wire/link.ts';
-import { Tag, type Hello, type Message, type Refuse, type Welcome } from '../../client/wire/messages.ts';
+import { Tag, tagNames, type Hello, type Message, type Refuse, type Welcome } from '../../client/wire/messages.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Outbox, Loopback } from './outbox.ts';
 import type { Topology } from './topology.ts';
@@ -37,6 +37,8 @@ export class Peers implements Outbox {
   readonly #options: PeersOptions;
   readonly #sessions = new Map<string, Session>();
   readonly #links: Link[] = [];
+  /** Messages to other nodes so far, by tag. */
+  readonly #sent: number[] = [];
 
   constructor(options: PeersOptions) {
     this.#options = options;
@@ -71,11 +73,19 @@ export class Peers implements Outbox {
     const session = this.#sessions.get(to);
     if (session === undefined || !session.open) return false;
     session.send(message);
+    this.#sent[message[0]] = (this.#sent[message[0]] ?? 0) + 1;
     return true;
   }
 
   isUp(node: string): boolean {
     return node === this.#options.topology.self || this.#sessions.get(node)?.open === true;
+  }
+
+  /** Messages that were given to sessions with other nodes so far, by the names of their tags. */
+  get sent(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    this.#sent.forEach((count, tag) => (counts[tagNames.get(tag) ?? tag] = count));
+    return counts;
   }
 
   get status(): PeerStatus[] {

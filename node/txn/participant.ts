@@ -41,6 +41,8 @@ export class Participant {
   /** Acknowledgements of outcomes that wait for the journal, by coordinator's life. */
   readonly #acknowledgements = new Map<string, { node: string; incarnation: number; numbers: number[] }>();
   #acknowledgementAwaited = false;
+  /** `forcedWrites`: records that a message waited for, on their way to the disk; `acknowledged`: outcomes whose being durable here was told to other nodes. */
+  readonly counters = { forcedWrites: 0, acknowledged: 0 };
 
   constructor({ topology, store, ledger, clock, outbox, during, defer }: ParticipantOptions) {
     this.#topology = topology;
@@ -149,12 +151,16 @@ export class Participant {
 
   /** Persist, then send. */
   #afterwards(to: string, message: Message): void {
+    this.counters.forcedWrites++;
     this.#store.whenDurable(() => this.#during(() => void this.#outbox.send(to, message)));
   }
 
   /** Tells the coordinator that the outcome is durable here: one message for all that one flush made so. It comes soon only if somebody waits for it. */
   #acknowledge({ node, incarnation, number }: TxnId, isAwaited: boolean): void {
-    if (isAwaited) this.#acknowledgementAwaited = true;
+    if (isAwaited) {
+      this.#acknowledgementAwaited = true;
+      this.counters.forcedWrites++;
+    }
     const name = `${node}:${incarnation}`;
     if (this.#acknowledgements.size === 0) this.#defer(() => this.#flushAcknowledgements());
     const waiting = this.#acknowledgements.get(name);
@@ -165,7 +171,10 @@ export class Participant {
   #flushAcknowledgements(): void {
     const ready = [...this.#acknowledgements.values()];
     const tell = (): void => this.#during(() => {
-      for (const { node, incarnation, numbers } of ready) this.#outbox.send(node, [Tag.decided, node, incarnation, numbers]);
+      for (const { node, incarnation, numbers } of ready) {
+        const sent = this.#outbox.send(node, [Tag.decided, node, incarnation, numbers]);
+        if (sent && node !== this.#topology.self) this.counters.acknowledged += numbers.length;
+      }
     });
     this.#acknowledgements.clear();
     if (this.#acknowledgementAwaited) this.#store.whenDurable(tell);
