@@ -1,7 +1,8 @@
 /** `npm run sim`: many seeds in several processes, or one seed with its story, or what is left of one that fails. */
-import { readArguments, UsageError, usage, type Arguments } from './cli/arguments.ts';
+import { readArguments, usage, type Arguments } from './cli/arguments.ts';
 import { failureInWords } from './cli/failure.ts';
 import { readPlan, writePlan } from './cli/plan-file.ts';
+import { UsageError } from './cli/options.ts';
 import { Pool } from './cli/pool.ts';
 import type { Summary } from './cli/summary.ts';
 import { Tally } from './cli/tally.ts';

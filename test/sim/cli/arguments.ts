@@ -1,8 +1,8 @@
 /** What the simulation is asked to do, from its command line. */
 import os from 'node:os';
-import { parseArgs } from 'node:util';
 import { faults } from '../faults/registry.ts';
 import { workloads } from '../workloads/registry.ts';
+import { namesIn, parseOptions, UsageError, wholeNumber, wrapped } from './options.ts';
 
 export interface Arguments {
   /** What to run: so many seeds from one on, the seeds named, or the plan in a file. */
@@ -13,9 +13,6 @@ export interface Arguments {
   readonly keepGoing: boolean;
   readonly task: 'judge' | 'trace' | 'shrink';
 }
-
-/** One line for whoever typed it. */
-export class UsageError extends Error {}
 
 const options = {
   'seeds': { type: 'string' },
@@ -53,7 +50,7 @@ exit codes: 0 nothing failed, 1 something failed, 64 bad arguments
 
 /** Null: help is wanted. Throws UsageError. */
 export function readArguments(words: readonly string[]): Arguments | null {
-  const values = parse(words);
+  const values = parseOptions(words, options);
   if (values.help) return null;
   if (values.trace && values.shrink) throw new UsageError('--trace or --shrink, not both');
   const { workload } = values;
@@ -64,49 +61,21 @@ export function readArguments(words: readonly string[]): Arguments | null {
   const isOne = subject.kind === 'plan' || (subject.kind === 'seeds' && subject.seeds.length === 1);
   if (task !== 'judge' && !isOne) throw new UsageError(`--${task} is for one --seed or --plan`);
   if (subject.kind === 'plan' && (workload !== undefined || wanted !== undefined)) throw new UsageError('--plan says all: no --workload or --fault beside it');
-  return { subject, workload, faults: wanted, jobs: whole('jobs', values.jobs, 1, os.availableParallelism()), keepGoing: values['keep-going'], task };
+  return { subject, workload, faults: wanted, jobs: wholeNumber('jobs', values.jobs, 1, os.availableParallelism()), keepGoing: values['keep-going'], task };
 }
 
-function parse(words: readonly string[]) {
-  try {
-    return parseArgs({ args: [...words], options }).values;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const known = Object.keys(options).map((name) => `--${name}`).join(', ');
-    if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw new UsageError(`unknown option ${/'([^']*)'/.exec(message)?.[1] ?? ''}; there are ${known}`);
-    if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError(`what is ${/'([^']*)'/.exec(message)?.[1] ?? 'that'}? There are ${known}`);
-    throw new UsageError(message.split('\n')[0]);
-  }
-}
-
-function subjectOf({ seed, seeds, from, plan }: ReturnType<typeof parse>): Arguments['subject'] {
+function subjectOf({ seed, seeds, from, plan }: ReturnType<typeof parseOptions<typeof options>>): Arguments['subject'] {
   const given = [seed, plan, seeds ?? from].filter((value) => value !== undefined);
   if (given.length > 1) throw new UsageError('one of --seeds (with --from), --seed and --plan');
   if (plan !== undefined) return { kind: 'plan', file: plan };
   if (seed !== undefined) return { kind: 'seeds', seeds: seed };
-  return { kind: 'range', from: whole('from', from, 0, 1), count: whole('seeds', seeds, 1, seedsDefault) };
+  return { kind: 'range', from: wholeNumber('from', from, 0, 1), count: wholeNumber('seeds', seeds, 1, seedsDefault) };
 }
 
 function faultsOf(given: readonly string[] | undefined): string[] | undefined {
-  const names = given?.flatMap((part) => part.split(',')).filter((name) => name !== '');
+  const names = namesIn(given);
   if (names?.join() === 'none') return [];
   const unknown = names?.find((name) => !faults.has(name));
   if (unknown !== undefined) throw new UsageError(`unknown fault ${unknown}; there are ${[...faults.keys()].join(', ')}, or none`);
   return names;
-}
-
-function whole(option: string, given: string | undefined, least: number, otherwise: number): number {
-  if (given === undefined) return otherwise;
-  const number = Number(given);
-  if (!/^\d+$/.test(given) || !Number.isSafeInteger(number) || number < least) throw new UsageError(`--${option} takes a whole number from ${least} on, not ${given}`);
-  return number;
-}
-
-function wrapped(words: readonly string[], width: number): string[] {
-  const lines = [''];
-  for (const word of words) {
-    if (`${lines.at(-1)}${word}, `.length > width) lines.push('');
-    lines[lines.length - 1] += `${word}, `;
-  }
-  return lines.map((line) => line.trimEnd());
 }

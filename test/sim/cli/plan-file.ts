@@ -5,7 +5,7 @@ import path from 'node:path';
 import { faults } from '../faults/registry.ts';
 import type { Plan } from '../plan/plan.ts';
 import { workloads } from '../workloads/registry.ts';
-import { UsageError } from './arguments.ts';
+import { UsageError } from './options.ts';
 
 /** Returns where it is. */
 export function writePlan(plan: Plan): string {

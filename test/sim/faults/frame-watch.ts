@@ -12,7 +12,7 @@ interface Wait {
   readonly host: string;
   readonly moment: string;
   readonly accepts: (message: Message, remoteHost: string) => boolean;
-  readonly action: (remoteHost: string) => void;
+  readonly action: (remoteHost: string, message: Message) => void;
 }
 
 export class FrameWatch {
@@ -27,7 +27,7 @@ export class FrameWatch {
    * Once, when the host is about to send, or to handle, a message of that name. `moment` is as in an injection. Gives
    * back what ends the wait.
    */
-  once(host: string, moment: string, action: (remoteHost: string) => void, accepts: Wait['accepts'] = () => true): () => void {
+  once(host: string, moment: string, action: Wait['action'], accepts: Wait['accepts'] = () => true): () => void {
     const wait = { host, moment, accepts, action };
     this.#waits.add(wait);
     this.#network.onFrame = this.#onFrame;
@@ -42,9 +42,9 @@ export class FrameWatch {
     if (interested.length === 0) return;
     const messages = decodeFrame(frame);
     for (const wait of interested) {
-      if (!messages.some((message) => wait.moment === `${direction} ${tagNames.get(message[0])}` && wait.accepts(message, remoteHost))) continue;
-      this.#waits.delete(wait);
-      wait.action(remoteHost);
+      const awaited = messages.find((message) => wait.moment === `${direction} ${tagNames.get(message[0])}` && wait.accepts(message, remoteHost));
+      if (awaited === undefined || !this.#waits.delete(wait)) continue;
+      wait.action(remoteHost, awaited);
     }
     if (this.#waits.size === 0) this.#network.onFrame = null;
   };

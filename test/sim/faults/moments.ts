@@ -3,7 +3,6 @@
  * is on its way while the voter dies, an outcome that one replica hears of and no other. Blind chance rarely
  * meets such a moment; a fault that a message sets off always does.
  */
-import { Tag, type Message } from '../../../client/wire/messages.ts';
 import { list, ms, type Fault, type Injection, type Particulars, type Scene, type Site } from './fault.ts';
 import type { Random } from '../random.ts';
 
@@ -20,12 +19,12 @@ const spread = ['send prepare', 'send accept', 'send decide', 'send recover', 's
 const oneNode = (random: Random, { nodes }: Scene): string => random.pick(nodes);
 
 /** Arms it: until its moment comes, or all faults end. */
-function wait(site: Site, injection: Injection, action: (host: string) => void, accepts?: (message: Message, remoteHost: string) => boolean): boolean {
+function wait(site: Site, injection: Injection, action: (host: string) => void): boolean {
   for (const host of injection.on) {
     site.undoAtEnd(site.frames.once(host, injection.moment, () => {
       site.happens(injection);
       action(host);
-    }, accepts));
+    }));
   }
   return false;
 }
@@ -59,22 +58,5 @@ export const momentous: readonly Fault[] = [
       site.undoAfter(injection.lastsMs, heal);
     }),
     words: ({ on, against, moment, lastsMs }) => `nothing gets from ${list(on)} to ${list(against)} from its next '${moment}' on, for ${ms(lastsMs)}`,
-  },
-  {
-    name: 'crash-after-answer',
-    everyMs: [300, 3_000],
-    draw: (random, scene) => ({ on: [oneNode(random, scene)], moment: 'send committed', amount: random.pick([5, 50, 500]) }),
-    begin: (site, injection) => wait(site, injection, (host) => {
-      // The client is told, but of what the node says to others in this turn, and later, nothing arrives.
-      const { world, ids } = site.cluster;
-      const others = ids.filter((id) => id !== host);
-      for (const other of others) world.network.sever(host, other);
-      const { heal } = world.network.partition([host], others);
-      site.undoAfter(injection.amount, () => {
-        if (site.cluster.isRunning(host)) site.cluster.crash(host, injection.lastsMs);
-        heal();
-      });
-    }, (message) => message[0] === Tag.committed && message[2] > 0),
-    words: ({ on, amount, lastsMs }) => `${list(on)} answers its next commit, reaches no other node from then on and is killed ${ms(amount)} later; back after ${ms(lastsMs)}`,
   },
 ];

@@ -21,6 +21,8 @@ const latencies: readonly Latency[] = [
   { baseMs: 0.5, jitterMs: 2, tailChance: 0.01, tailMs: 20 },
   { baseMs: 10, jitterMs: 20, tailChance: 0.01, tailMs: 100 },
   { baseMs: 0.1, jitterMs: 30, tailChance: 0.05, tailMs: 300 },
+  // A crowded one: what goes to one host is there long before what went to another.
+  { baseMs: 0.1, jitterMs: 1, tailChance: 0.3, tailMs: 30 },
 ];
 
 const flushes: readonly Latency[] = [
@@ -32,7 +34,7 @@ const flushes: readonly Latency[] = [
 
 export function drawConditions(random: Random, nodes: number): Conditions {
   const network = {
-    latency: random.pick([latencies[0], latencies[0], latencies[1], ...latencies] as Latency[]),
+    latency: random.pick([latencies[0], latencies[4], ...latencies] as Latency[]),
     turnMs: random.pick([0, 0.05, 0.05, 2]),
     windowBytes: random.pick([1_024 * 1_024, 1_024 * 1_024, 4_096]),
     halfOpenChance: random.pick([0, 0, 0.1, 0.7]),

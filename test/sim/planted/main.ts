@@ -1,7 +1,9 @@
 /**
- * `npm run sim:planted -- [--bug name] [--seeds 2000] [--from 1] [--jobs 2]`: plants each bug of the catalogue in a copy of
- * the tree and runs seeds until one fails. A bug that isn't caught is a hole in the simulation.
+ * `npm run sim:planted`: plants each bug of the catalogue in a copy of the tree and runs seeds until one fails. A bug that
+ * isn't caught is a hole in the simulation.
  */
+import os from 'node:os';
+import { namesIn, parseOptions, UsageError, wholeNumber, wrapped } from '../cli/options.ts';
 import type { PlantedBug } from './bug.ts';
 import { catalogue } from './catalogue.ts';
 import { hunt, type Catch } from './hunt.ts';
@@ -14,26 +16,38 @@ interface Options {
   readonly jobs: number;
 }
 
-class Usage extends Error {}
+const exitCodes = { passed: 0, failed: 1, usage: 64, interrupted: 130 } as const;
+const seedsDefault = 2_000;
 
-const whole = (text: string | undefined, option: string): number => {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) throw new Usage(`${option} takes a whole number above 0, not ${text ?? 'nothing'}`);
-  return number;
-};
+const options = {
+  'bug': { type: 'string', multiple: true },
+  'seeds': { type: 'string' },
+  'from': { type: 'string' },
+  'jobs': { type: 'string' },
+  'help': { type: 'boolean', default: false },
+} as const;
 
-function parseOptions(args: readonly string[]): Options {
-  let options: Options = { bugs: catalogue, seeds: 2_000, from: 1, jobs: 2 };
-  for (let i = 0; i < args.length; i += 2) {
-    const [option, value] = [args[i] as string, args[i + 1]];
-    if (option === '--bug') {
-      const bugs = catalogue.filter(({ name }) => name === value);
-      if (bugs.length === 0) throw new Usage(`there is no planted bug ${value ?? ''}; there are ${catalogue.map(({ name }) => name).join(', ')}`);
-      options = { ...options, bugs };
-    } else if (option === '--seeds' || option === '--from' || option === '--jobs') options = { ...options, [option.slice(2)]: whole(value, option) };
-    else throw new Usage(`unknown option ${option}; there are --bug, --seeds, --from, --jobs`);
-  }
-  return options;
+const usage = `usage: npm run sim:planted -- [options]
+
+  --bug <names>     plant these bugs, separated by commas; all of them unless told:
+${wrapped(catalogue.map(({ name }) => name), 100).map((line) => `                      ${line}`).join('\n')}
+  --seeds <count>   give a bug up after so many seeds, ${seedsDefault} unless told
+  --from <number>   the first of them, 1 unless told
+  --jobs <count>    bugs to hunt at once, one for each core unless told
+
+exit codes: ${exitCodes.passed} all were caught, ${exitCodes.failed} some were not, ${exitCodes.usage} bad arguments`;
+
+/** Null: help is wanted. Throws UsageError. */
+function readOptions(words: readonly string[]): Options | null {
+  const { help, bug, seeds, from, jobs } = parseOptions(words, options);
+  if (help) return null;
+  const wanted = namesIn(bug);
+  const unknown = wanted?.find((name) => !catalogue.some((known) => known.name === name));
+  if (unknown !== undefined) throw new UsageError(`there is no planted bug ${unknown}; there are ${catalogue.map(({ name }) => name).join(', ')}`);
+  return {
+    bugs: catalogue.filter(({ name }) => wanted?.includes(name) ?? true),
+    seeds: wholeNumber('seeds', seeds, 1, seedsDefault), from: wholeNumber('from', from, 0, 1), jobs: wholeNumber('jobs', jobs, 1, os.availableParallelism()),
+  };
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -44,7 +58,7 @@ function row(bug: string, seed: string, seeds: string, symptom: string): string 
 }
 
 /** Plants and hunts one bug. A seed that fails without it, too, has found a bug of ours and says nothing about this one. */
-async function examine(trees: Trees, bug: PlantedBug, { seeds, from }: Options): Promise<Catch | null> {
+async function examine(trees: Trees, bug: PlantedBug, { seeds, from }: Pick<Options, 'seeds' | 'from'>): Promise<Catch | null> {
   const tree = trees.plant(bug);
   for (let first = from; first < from + seeds;) {
     const before = first - from;
@@ -60,28 +74,37 @@ async function examine(trees: Trees, bug: PlantedBug, { seeds, from }: Options):
   return null;
 }
 
-async function main(options: Options): Promise<number> {
+/** Removes the trees however it ends. */
+async function huntAll({ bugs, jobs, ...seeds }: Options): Promise<number> {
   const trees = new Trees();
   process.once('exit', () => trees.remove());
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(exitCodes.interrupted));
   say(row('bug', 'seed', 'seeds', 'symptom'));
-  const waiting = [...options.bugs];
+  const waiting = [...bugs];
   const missed: string[] = [];
   const work = async (): Promise<void> => {
     for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
-      const caught = await examine(trees, bug, options);
+      const caught = await examine(trees, bug, seeds);
       if (caught === null) missed.push(bug.name);
-      say(caught === null ? row(bug.name, '-', String(options.seeds), 'NOT CAUGHT') : row(bug.name, String(caught.seed), String(caught.seeds), `${caught.workload}: ${oneLine(caught.symptom, 110)}`));
+      say(caught === null ? row(bug.name, '-', String(seeds.seeds), 'NOT CAUGHT') : row(bug.name, String(caught.seed), String(caught.seeds), `${caught.workload}: ${oneLine(caught.symptom, 110)}`));
     }
   };
-  await Promise.all(Array.from({ length: options.jobs }, work));
-  say(`${options.bugs.length - missed.length} of ${options.bugs.length} planted bugs caught${missed.length === 0 ? '' : `; not ${missed.join(', ')}`}`);
-  return missed.length === 0 ? 0 : 1;
+  await Promise.all(Array.from({ length: jobs }, work));
+  say(`${bugs.length - missed.length} of ${bugs.length} planted bugs caught${missed.length === 0 ? '' : `; not ${missed.join(', ')}`}`);
+  return missed.length === 0 ? exitCodes.passed : exitCodes.failed;
 }
 
-try {
-  process.exitCode = await main(parseOptions(process.argv.slice(2)));
-} catch (error) {
-  process.stderr.write(`${error instanceof Usage ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = error instanceof Usage ? 2 : 1;
+async function main(): Promise<number> {
+  try {
+    const wanted = readOptions(process.argv.slice(2));
+    if (wanted !== null) return await huntAll(wanted);
+    say(usage);
+    return exitCodes.passed;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return exitCodes.usage;
+  }
 }
+
+process.exitCode = await main();

@@ -65,6 +65,24 @@ export const decidingBugs: readonly PlantedBug[] = [
     }],
   },
   {
+    name: 'recovery-at-coordinators-timestamp',
+    wrong: 'Replicas tell a recoverer the timestamp that the coordinator proposed, not the one that they voted: below what some replica already holds.',
+    patches: [{
+      module: participant,
+      find: 'this.#ledger.enter([Kind.prepared, node, incarnation, number, epoch, protocol, timestamp, body]);',
+      replace: 'this.#ledger.enter([Kind.prepared, node, incarnation, number, epoch, protocol, proposed, body]);',
+    }],
+  },
+  {
+    name: 'no-not-remembered',
+    wrong: 'A replica that has voted NO, or not at all, says OK when a recoverer asks.',
+    patches: [{
+      module: participant,
+      find: 'const { timestamp, epoch, protocol, accepted, body } = record;',
+      replace: 'const { epoch, protocol, accepted, body } = record;\n    const timestamp = record.timestamp === 0 ? this.#clock.last : record.timestamp;',
+    }],
+  },
+  {
     name: 'recovery-asks-home-group-alone',
     wrong: 'Recovery commits on the votes of the home group: another group may have refused, and the coordinator have aborted.',
     patches: [
@@ -88,9 +106,12 @@ export const decidingBugs: readonly PlantedBug[] = [
     patches: [{ module: participant, find: 'if (promised !== undefined && promised.round > 0 && compareBallots(', replace: 'if (promised !== undefined && promised.round < 0 && compareBallots(' }],
   },
   {
-    name: 'promises-twice',
-    wrong: 'A replica promises a ballot although it has promised a higher one.',
-    patches: [{ module: participant, find: 'if (promised !== undefined && compareBallots(promised, { round, proposer }) >= 0) {', replace: 'if (promised !== undefined && promised.round < 0) {' }],
+    name: 'promise-taken-back',
+    wrong: 'A replica promises a ballot below one that it has promised, and goes by that from then on.',
+    patches: [
+      { module: participant, find: 'if (promised !== undefined && compareBallots(promised, { round, proposer }) >= 0) {', replace: 'if (promised !== undefined && promised.round < 0) {' },
+      { module: 'node/txn/ledger.ts', find: 'if (compareBallots(ballot, txn.promised) > 0) txn.promised = ballot;', replace: 'txn.promised = ballot;' },
+    ],
   },
   {
     name: 'orphans-presumed-aborted',

@@ -38,25 +38,6 @@ export const votingBugs: readonly PlantedBug[] = [
     }],
   },
   {
-    name: 'read-watermark-forgotten',
-    wrong: 'A restart forgets the read watermarks: a later write may get a timestamp below that of a transaction that did not see it.',
-    patches: [{ module: ledger, find: "else if (suffix === 'readWatermarks') value.copy(Buffer.from(this.#readWatermarks.buffer));", replace: "else if (suffix === 'readWatermarks') { /* forgotten */ }" }],
-  },
-  {
-    name: 'read-watermark-ignored',
-    wrong: 'A vote’s timestamp heeds no read watermark.',
-    patches: [{ module: ledger, find: ', this.readWatermark(partition) + 1);', replace: ');' }],
-  },
-  {
-    name: 'part-of-the-writes',
-    wrong: 'A replica that is told an outcome together with the writes applies those of the home partition only.',
-    patches: [{
-      module: ledger,
-      find: "if (this.#topology.isMine(partition)) this.#store.install(",
-      replace: "if (this.#topology.isMine(partition) && (partition === body.partitions[0] || this.find(id)?.timestamp !== 0)) this.#store.install(",
-    }],
-  },
-  {
     name: 'older-version-overwrites',
     wrong: 'A version that comes late, from a slow outcome or a slow read, replaces a newer one.',
     patches: [{ module: 'node/store/versions.ts', find: 'if (version <= before.version) return false;', replace: 'if (version === before.version) return false;' }],

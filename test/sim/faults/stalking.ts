@@ -1,0 +1,131 @@
+/**
+ * One transaction, stalked: something happens at one of its messages, and something else at a later one. What a protocol is ruined by takes
+ * several mishaps in a row (a coordinator lost between its proposal and the acceptors' answers, then whoever recovers the transaction lost
+ * with its own answers half there), and mishaps that each hit another transaction never make such a story.
+ */
+import { Tag, Vote, type Message } from '../../../client/wire/messages.ts';
+import { ms, type Fault, type Injection, type Site } from './fault.ts';
+
+/** All that name it in the fields behind the tag. */
+const naming: ReadonlySet<number> = new Set([Tag.prepare, Tag.vote, Tag.accept, Tag.accepted, Tag.decide, Tag.recover, Tag.promise]);
+
+const isRefusal = (message: Message): boolean => message[0] === Tag.vote && message[4] !== Vote.ok;
+
+function nameIn(message: Message): string | null {
+  return naming.has(message[0]) ? message.slice(1, 4).join(':') : null;
+}
+
+const holdShare = 10;
+
+/** What may happen to the node that sends or receives the message. */
+const mishaps: Readonly<Record<string, { readonly words: string; befall(site: Site, host: string, remoteHost: string, injection: Injection): void }>> = {
+  kill: {
+    words: 'is killed',
+    befall: ({ cluster }, host, _remoteHost, { amount, lastsMs }) => cluster.crashAfter(host, amount, lastsMs),
+  },
+  cut: {
+    words: 'is cut off from all other nodes, which get nothing that is under way',
+    befall(site, host, _remoteHost, { lastsMs }) {
+      const { ids, world } = site.cluster;
+      const others = ids.filter((id) => id !== host);
+      for (const other of others) world.network.sever(host, other);
+      site.undoAfter(lastsMs, world.network.partition([host], others).heal);
+    },
+  },
+  lose: {
+    words: 'loses the connection to the other end, and the message with it',
+    befall: ({ cluster }, host, remoteHost) => cluster.world.network.sever(host, remoteHost),
+  },
+  hold: {
+    words: 'gets nothing through to the other end for a while',
+    // Not for long: when the other end gives the session up, what was held is never delivered.
+    befall: (site, host, remoteHost, { lastsMs }) => site.undoAfter(lastsMs / holdShare, site.cluster.world.network.partition([host], [remoteHost], 'one-way').heal),
+  },
+  watch: {
+    words: 'goes on',
+    befall() {},
+  },
+  desert: {
+    words: 'loses the connections to all clients',
+    befall({ cluster: { world, ids } }, host) {
+      for (const { name } of world.hosts()) if (!ids.includes(name)) world.network.sever(host, name);
+    },
+  },
+  pause: {
+    words: 'stands still',
+    befall: ({ cluster }, host, _remoteHost, { lastsMs }) => cluster.world.host(host).pause(lastsMs),
+  },
+};
+
+interface Act {
+  readonly chance: number;
+  /** Something must come first: not everybody who decides a transaction is its coordinator. */
+  readonly after?: string;
+  readonly moments: readonly string[];
+  readonly mishaps: readonly string[];
+}
+
+const recoverer: Act = {
+  chance: 0.5, after: 'watch at send recover', moments: ['receive promise', 'send accept', 'receive accepted', 'send decide', 'send decide'], mishaps: ['kill', 'cut', 'cut', 'hold'],
+};
+
+/** A transaction's life if everything goes wrong, in this order; each run of it leaves some of the acts out. */
+const acts: readonly Act[] = [
+  // The client loses its coordinator, and asks others before that one is done.
+  { chance: 0.3, moments: ['send prepare'], mishaps: ['desert'] },
+  // Some replicas don't vote, or late, or not as the others.
+  { chance: 0.6, moments: ['send prepare', 'send prepare', 'send vote'], mishaps: ['lose', 'hold'] },
+  { chance: 0.3, moments: ['send prepare', 'receive prepare', 'send vote'], mishaps: ['lose', 'hold', 'kill', 'pause'] },
+  { chance: 0.15, moments: ['send refusal'], mishaps: ['watch'] },
+  // The coordinator doesn't finish.
+  { chance: 0.7, moments: ['receive vote', 'send accept', 'send accept', 'receive accepted', 'send decide'], mishaps: ['kill', 'cut', 'cut', 'hold', 'desert'] },
+  // Somebody makes a promise, and dies with it.
+  { chance: 0.2, moments: ['send vote', 'send accepted', 'send promise'], mishaps: ['kill'] },
+  // Nor do those who recover it.
+  recoverer,
+  recoverer,
+];
+
+interface Step {
+  readonly mishap: string;
+  readonly moment: string;
+}
+
+const stepsOf = ({ moment }: Injection): Step[] => moment.split(', ').map((step) => {
+  const [mishap, at] = step.split(' at ') as [string, string];
+  return { mishap, moment: at };
+});
+
+export const stalking: readonly Fault[] = [
+  {
+    name: 'stalk',
+    everyMs: [100, 1_500],
+    weight: 2,
+    draw(random, { nodes }) {
+      const steps = acts.flatMap(({ chance, after, moments, mishaps: kinds }) => (
+        random.chance(chance) ? [...(after === undefined ? [] : [after]), `${random.pick(kinds)} at ${random.pick(moments)}`] : []
+      ));
+      return nodes.length < 2 ? null : { on: nodes, moment: steps.join(', ') || 'cut at send decide', amount: random.below(4) };
+    },
+    begin(site, injection) {
+      const waitFor = ([step, ...rest]: readonly Step[], name: string | null): void => {
+        if (step === undefined) return;
+        const refusal = step.moment === 'send refusal';
+        const accepts = (message: Message, remoteHost: string): boolean => {
+          const about = nameIn(message);
+          return about !== null && (name ?? about) === about && injection.on.includes(remoteHost) && (!refusal || isRefusal(message));
+        };
+        const waits = injection.on.map((host) => site.frames.once(host, refusal ? 'send vote' : step.moment, (remoteHost, message) => {
+          for (const end of waits) end();
+          if (step.mishap !== 'watch') site.happens(injection);
+          mishaps[step.mishap]?.befall(site, host, remoteHost, injection);
+          waitFor(rest, nameIn(message));
+        }, accepts));
+        site.undoAtEnd(() => waits.forEach((end) => end()));
+      };
+      waitFor(stepsOf(injection), null);
+      return false;
+    },
+    words: (injection) => `of some transaction: ${stepsOf(injection).map(({ mishap, moment }) => `at '${moment}' the node ${mishaps[mishap]?.words}`).join('; then ')}; each for ${ms(injection.lastsMs)}, killed ${injection.amount} effects later`,
+  },
+];
