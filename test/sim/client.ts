@@ -1,5 +1,5 @@
 /** A simulated client: a production database handle, and what a workload needs to work with it. */
-import { commitProtocols, connect, DtpError, type Database, type TransactionOptions } from '../../client/index.ts';
+import { connect, DtpError, type CommitProtocol, type Database, type TransactionOptions } from '../../client/index.ts';
 import type { ConnectOptionsInEnvironment } from '../../client/options.ts';
 import { limits } from '../../client/wire/limits.ts';
 import type { Outcome } from './checker/history.ts';
@@ -11,6 +11,8 @@ export interface ClientOptions {
   readonly random: Random;
   /** At times gives its operations up early, by a short timeout or a signal. Other clients wait long, and nothing may go wrong for them. */
   readonly hasty: boolean;
+  /** Its operations use one or another of these; without, what the cluster is configured for. */
+  readonly protocols?: readonly CommitProtocol[];
 }
 
 /** What a client's code gets to work with. */
@@ -38,7 +40,7 @@ const patientMs = 3_000;
 export const undisturbedMs = limits.deadlineMsMax;
 
 /** Connects, and again if that fails, until it does or all is over; runs `main`; takes leave. */
-export async function runClient(cluster: SimCluster, runtime: SimRuntime, process: number, { random, hasty }: ClientOptions, main: (client: Client) => Promise<void>): Promise<void> {
+export async function runClient(cluster: SimCluster, runtime: SimRuntime, process: number, { random, hasty, protocols }: ClientOptions, main: (client: Client) => Promise<void>): Promise<void> {
   const sleep = (ms: number) => new Promise<void>((resolve) => void runtime.after(ms, resolve));
   const name = runtime.process.host;
   const tell = (what: string, detail: string): void => cluster.world.trace.record(runtime.process.name, what, detail);
@@ -57,15 +59,15 @@ export async function runClient(cluster: SimCluster, runtime: SimRuntime, proces
       await sleep(200);
       continue;
     }
-    const terms = () => (hasty ? drawTerms(runtime, random) : { options: { timeoutMs: undisturbedMs }, done: () => {} });
+    const terms = () => (hasty ? drawTerms(runtime, random, protocols) : { options: { timeoutMs: undisturbedMs }, done: () => {} });
     await main({ db, process, name, hasty, random, over: () => cluster.over, sleep, terms, tell, ended });
     return db.close();
   }
 }
 
 /** Most callers wait; some give an operation hardly time to begin, some take it back while it is under way. */
-function drawTerms(runtime: SimRuntime, random: Random): { options: TransactionOptions; done: () => void } {
-  const protocol = random.pick([...commitProtocols, undefined]);
+function drawTerms(runtime: SimRuntime, random: Random, protocols: readonly CommitProtocol[] | undefined): { options: TransactionOptions; done: () => void } {
+  const protocol = protocols === undefined ? undefined : random.pick(protocols);
   const draw = random.float();
   if (draw < 0.05) return { options: { protocol, timeoutMs: 1 + Math.floor(random.exponential(50)) }, done: () => {} };
   if (draw < 0.9) return { options: { protocol, timeoutMs: patientMs }, done: () => {} };

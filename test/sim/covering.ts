@@ -22,10 +22,10 @@ export function coveringSeeds(count: number): number[] {
   return chosen.sort((a, b) => a - b);
 }
 
-export function featuresOf({ workload, shape, conditions, injections }: Plan): string[] {
-  const features = [`workload ${workload}`, `${workload} on ${shape.nodes} nodes`, `${shape.replicationFactor} replicas of ${shape.nodes}`, `${shape.partitions} partitions`];
+export function featuresOf({ workload, shape, conditions, protocols, injections }: Plan): string[] {
+  const features = [`workload ${workload}`, `${workload} on ${shape.nodes} nodes`, `${shape.replicationFactor} replicas of ${shape.nodes}`, `${shape.partitions} partitions`, `protocols ${protocols.join(' and ')}`];
   const settings = [...Object.entries(shape.timing), ...Object.entries(shape.store), ...Object.entries(conditions.network), ...Object.entries(conditions.disk)];
   for (const [name, value] of settings) features.push(`${name} ${JSON.stringify(value)}`);
-  for (const { fault, moment } of injections) features.push(`fault ${fault}`, `${workload} with ${fault}`, ...(moment === '' ? [] : [`at ${moment}`]));
+  for (const { fault, moment } of injections) features.push(`fault ${fault}`, `${workload} with ${fault}`, ...(moment === '' ? [] : moment.split(', ').map((step) => `at ${step}`)));
   return [...new Set(features)];
 }

@@ -127,7 +127,7 @@ class Run {
     this.#nemesis.start();
     this.#endMs = this.#world.nowMs + this.#plan.durationMs;
     for (const client of this.#plan.clients) {
-      this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true }, (context) => this.#work(client, context));
+      this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols }, (context) => this.#work(client, context));
     }
     const { durationMs } = this.#plan;
     await this.#until(() => this.#cluster.clientsDone || this.#world.nowMs >= this.#endMs, durationMs, () => '');

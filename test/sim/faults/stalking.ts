@@ -4,7 +4,7 @@
  * with its own answers half there), and mishaps that each hit another transaction never make such a story.
  */
 import { Tag, Vote, type Message } from '../../../client/wire/messages.ts';
-import { ms, type Fault, type Injection, type Site } from './fault.ts';
+import { list, ms, type Fault, type Injection, type Site } from './fault.ts';
 
 /** All that name it in the fields behind the tag. */
 const naming: ReadonlySet<number> = new Set([Tag.prepare, Tag.vote, Tag.accept, Tag.accepted, Tag.decide, Tag.recover, Tag.promise]);
@@ -126,6 +126,6 @@ export const stalking: readonly Fault[] = [
       waitFor(stepsOf(injection), null);
       return false;
     },
-    words: (injection) => `of some transaction: ${stepsOf(injection).map(({ mishap, moment }) => `at '${moment}' the node ${mishaps[mishap]?.words}`).join('; then ')}; each for ${ms(injection.lastsMs)}, killed ${injection.amount} effects later`,
+    words: (injection) => `of a transaction among ${list(injection.on)}: ${stepsOf(injection).map(({ mishap, moment }) => `at '${moment}' the node ${mishaps[mishap]?.words}`).join('; then ')}; each for ${ms(injection.lastsMs)}, killed ${injection.amount} effects later`,
   },
 ];

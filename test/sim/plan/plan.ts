@@ -4,9 +4,11 @@
  * next) is drawn during the run from streams that the seed names, each from its own, so that what is left out of a plan disturbs
  * the rest as little as can be.
  */
+import { commitProtocols, type CommitProtocolName } from '../../../client/wire/protocols.ts';
 import { faults } from '../faults/registry.ts';
 import type { Injection, Scene } from '../faults/fault.ts';
 import { moments } from '../faults/moments.ts';
+import { rot } from '../faults/rot.ts';
 import { Random } from '../random.ts';
 import { workloads } from '../workloads/registry.ts';
 import { drawConditions, slownessOf, type Conditions } from './conditions.ts';
@@ -27,6 +29,8 @@ export interface Plan {
   readonly workload: string;
   readonly shape: ClusterShape;
   readonly conditions: Conditions;
+  /** What clients commit by. */
+  readonly protocols: readonly CommitProtocolName[];
   readonly clients: readonly ClientPlan[];
   /** How long clients work and faults happen; less if all clients are done before. */
   readonly durationMs: number;
@@ -59,10 +63,10 @@ export function drawPlan({ seed, workload, faults: classes }: PlanOptions): Plan
   const lengthMs = Math.round(slownessOf(conditions) * durationMs.least * (durationMs.most / durationMs.least) ** random.fork('duration').float());
   const clients = drawClients(random.fork('clients'), lengthMs);
   const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
-  return {
-    seed: String(seed), workload: name, shape, conditions, clients, durationMs: lengthMs,
-    injections: drawInjections(random.fork('faults'), scene, lengthMs, classes),
-  };
+  const injections = drawInjections(random.fork('faults'), scene, lengthMs, classes);
+  // A protocol that waits for its coordinator waits for ever if that is lost for good.
+  const protocols = drawProtocols(random.fork('protocols'), injections.some(({ fault }) => rot.some(({ name: each }) => each === fault)) ? ['dtp', '3pc'] : commitProtocols);
+  return { seed: String(seed), workload: name, shape, conditions, protocols, clients, durationMs: lengthMs, injections };
 }
 
 export function nodeIds(count: number): string[] {
@@ -84,6 +88,11 @@ function drawClients(random: Random, lengthMs: number): ClientPlan[] {
 /** All of them together leave each group its majority, wherever its replicas are. */
 function drawDispensable(random: Random, { nodes, replicationFactor }: ClusterShape): string[] {
   return random.shuffled(nodeIds(nodes)).slice(0, Math.floor((replicationFactor - 1) / 2)).sort();
+}
+
+/** One alone, or all beside one another: a mistake in one is seldom met among all. DTP, which others are measured by, is tried most. */
+function drawProtocols(random: Random, all: readonly CommitProtocolName[]): readonly CommitProtocolName[] {
+  return random.pick([['dtp'], ['dtp'], [random.pick(all)], all, all]);
 }
 
 /** A few of them, that they may meet: a cut at an accept, and then a crash at a decide. */

@@ -7,11 +7,11 @@ export function injectionInWords(injection: Injection): string {
   return `at ${injection.atMs} ms ${injection.fault}: ${faults.get(injection.fault)?.words(injection) ?? 'unknown'}`;
 }
 
-export function shapeInWords({ workload, shape, clients, durationMs }: Plan): string {
+export function shapeInWords({ workload, shape, protocols, clients, durationMs }: Plan): string {
   const operations = clients.reduce((sum, client) => sum + client.operations, 0);
   return [
     `${workload} on ${count(shape.nodes, 'node')}`, `${count(shape.replicationFactor, 'replica')} of ${count(shape.partitions, 'partition')}`,
-    `${count(clients.length, 'client')} with ${count(operations, 'operation')}`, `${durationMs} ms`,
+    `${count(clients.length, 'client')} with ${count(operations, 'operation')}`, `${durationMs} ms`, protocols.join(' and '),
   ].join(', ');
 }
 

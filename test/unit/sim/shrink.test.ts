@@ -11,6 +11,7 @@ const big: Plan = {
   seed: 'big', workload: 'bank',
   shape: { nodes: 3, replicationFactor: 3, partitions: 16, timing: { fastCommitWaitMs: 5, tickIntervalMs: 20 }, store: { headCacheEntries: 0 } },
   conditions: { network: { turnMs: 2 }, disk: { flush: { baseMs: 4, jitterMs: 8, tailChance: 0, tailMs: 0 } }, clocks: [{ skewMs: 1, driftPpm: 2 }] },
+  protocols: ['dtp'],
   clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1 })),
   durationMs: 10_000,
   injections: Array.from({ length: 100 }, (_, i) => injection(i * 100, classes[i % classes.length]!)),
