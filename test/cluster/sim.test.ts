@@ -1,4 +1,4 @@
-/** `npm run sim` as a person runs it: several processes, exit codes, and what is said. */
+/** `npm run sim` and `npm run sim:planted` as a person runs them: several processes, exit codes, and what is said. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { drawPlan, type Plan } from '../sim/plan/plan.ts';
 
-const program = fileURLToPath(new URL('../../dist/test/sim/main.js', import.meta.url));
+const compiled = (file: string): string => fileURLToPath(new URL(`../../dist/test/sim/${file}`, import.meta.url));
 const directory = mkdtempSync(path.join(os.tmpdir(), 'dtp-cluster-sim-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -17,9 +17,12 @@ interface Ended {
   readonly errors: string;
 }
 
-function sim(...args: string[]): Promise<Ended> {
+const sim = (...args: string[]): Promise<Ended> => run('main.js', args);
+const planted = (...args: string[]): Promise<Ended> => run('planted/main.js', args);
+
+function run(program: string, args: readonly string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [compiled(program), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     let errors = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -81,6 +84,33 @@ describe('the simulation', () => {
   ];
   it.each(wrong)('refuses %s in one line', async (_what, args, mention) => {
     const { code, output, errors } = await sim(...args);
+    expect({ code, output }).toEqual({ code: 64, output: '' });
+    expect(errors.trimEnd().split('\n')).toHaveLength(1);
+    expect(errors).toContain(mention);
+  });
+});
+
+describe('the hunt for planted bugs', () => {
+  it('catches a bug, and says by which seed and how', async () => {
+    const { code, output, errors } = await planted('--bug', 'incarnation-not-counted', '--seeds', '40', '--jobs', '1');
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(output).toMatch(/^incarnation-not-counted +\d+ +\d+ +\w+: \S/m);
+    expect(output).toMatch(/^1 of 1 planted bugs caught$/m);
+  });
+
+  it('fails if one is not caught', async () => {
+    const { code, output } = await planted('--bug', 'torn-tail-believed', '--seeds', '1', '--jobs', '1');
+    expect(code).toBe(1);
+    expect(output).toMatch(/^torn-tail-believed +- +1 +NOT CAUGHT$/m);
+  });
+
+  const wrong: [what: string, args: string[], mention: string][] = [
+    ['an unknown bug', ['--bug', 'vote-before-flush,flood'], 'no planted bug flood; there are recovery-aborts, '],
+    ['an unknown option', ['--bugs', 'flood'], 'there are --bug, --seeds, --from, --jobs'],
+    ['no number of seeds', ['--seeds', 'many'], '--seeds takes a whole number from 1 on, not many'],
+  ];
+  it.each(wrong)('refuses %s in one line', async (_what, args, mention) => {
+    const { code, output, errors } = await planted(...args);
     expect({ code, output }).toEqual({ code: 64, output: '' });
     expect(errors.trimEnd().split('\n')).toHaveLength(1);
     expect(errors).toContain(mention);
