@@ -14,12 +14,17 @@ const progressIntervalMs = isTerminal ? 200 : 10_000;
 const count = (number: number): string => number.toLocaleString('en-US');
 const endInWords = (run: Run, { end }: Report): string => (end === 'violation' ? 'VIOLATION' : end === 'cut' ? 'cut' : run.delays === null && !run.promptDisk ? 'all' : 'all within the bounds');
 
-const headings = ['scope', 'protocol', 'bounds', 'states', 'transitions', 'seconds', 'seen'] as const;
+const headings = ['scope', 'protocol', 'bounds', 'states', 'transitions', 'CPU s', 'seen'] as const;
 type Row = readonly string[];
 
 async function exploreOne(run: Run, { statesMax, minutesMax, ...options }: Arguments): Promise<{ row: Row; isRight: boolean }> {
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1_000;
+  const { user, system } = process.cpuUsage();
+  const cpuSeconds = (): number => {
+    const used = process.cpuUsage();
+    return (used.user + used.system - user - system) / 1_000_000;
+  };
   const name = `${run.scope} under ${run.protocols.join(' and ')} (${boundsInWords(run)})`;
   let lastSaidAtMs = startedAtMs;
   const finding = await explore(run, options, async ({ states, transitions, deepest }) => {
@@ -33,8 +38,8 @@ async function exploreOne(run: Run, { statesMax, minutesMax, ...options }: Argum
     return states < statesMax && seconds() < 60 * minutesMax ? 'go on' : 'enough';
   });
   if (isTerminal) process.stdout.write('\r\x1b[2K');
-  const row: Row = [run.scope, run.protocols.join(), boundsInWords(run), count(finding.states), count(finding.transitions), seconds().toFixed(1), endInWords(run, finding)];
-  say(`${name}: ${row[3]} states, ${row[4]} transitions, at most ${finding.deepest} deep, in ${row[5]} s: ${row[6]}`);
+  const row: Row = [run.scope, run.protocols.join(), boundsInWords(run), count(finding.states), count(finding.transitions), cpuSeconds().toFixed(1), endInWords(run, finding)];
+  say(`${name}: ${row[3]} states, ${row[4]} transitions, at most ${finding.deepest} deep, in ${row[5]} s of CPU: ${row[6]}`);
   say(`  states of each node alone: ${finding.localStates.map(count).join(', ')}; of the whole, quiet: ${count(finding.quiet)}, with ${outcomesOf(finding)}`);
   if (finding.violation !== null) say(`${finding.violation.fault}\n${finding.story}`);
   return { row, isRight: finding.violation === null };

@@ -2,14 +2,14 @@
 import type { MistakeName } from './mistake.ts';
 import { run, type Run } from './run.ts';
 
-/** Widest bounds that take at most some minutes each. */
-export const program: readonly Run[] = [
+const ofDtp: readonly Run[] = [
   run('one/update', { crashes: 2, recoveries: 1, marks: 1 }),
   run('two/alone', { crashes: 1, breaks: 1, recoveries: 1 }),
   run('two/update', { recoveries: 1 }),
   run('two/update', { crashes: 1 }),
   run('three/alone', { crashes: 1, breaks: 1 }),
   run('three/alone', { recoveries: 1 }),
+  run('three/alone', { asks: 1 }),
   run('three/alone', { marks: 2 }),
   run('three/update'),
   run('three/blind'),
@@ -19,17 +19,32 @@ export const program: readonly Run[] = [
   run('overlap/alone', { crashes: 1 }),
   run('overlap/update', { promptDisk: true }),
   run('three/update', { crashes: 1, recoveries: 1, delays: 2, promptDisk: true }),
-  run('three/near', { recoveries: 1, delays: 3, promptDisk: true }),
-  run('three/blind', { breaks: 1, recoveries: 1, delays: 2, promptDisk: true }),
+  run('three/near', { recoveries: 1, delays: 2, promptDisk: true }),
+  run('three/blind', { breaks: 1, recoveries: 1, delays: 1, promptDisk: true }),
   run('guest/update', { crashes: 1, recoveries: 1, delays: 1, promptDisk: true }),
   run('overlap/update', { crashes: 1, recoveries: 1, delays: 1, promptDisk: true }),
-  run('overlap/skew', { breaks: 1, recoveries: 1, delays: 1, promptDisk: true }),
 ];
+
+const ofSiblings: readonly Run[] = (['2pc', 'o2pc', '3pc'] as const).flatMap((sibling) => [
+  run('three/update', { protocols: [sibling] }),
+  run('three/alone', { protocols: [sibling], crashes: 1, breaks: 1 }),
+  run('chain/update', { protocols: [sibling], crashes: 1, promptDisk: true }),
+  run('three/update', { protocols: [sibling], crashes: 1, recoveries: 1, delays: 1, promptDisk: true }),
+  run('overlap/update', { protocols: [sibling], crashes: 1, delays: 1, promptDisk: true }),
+]);
+
+const ofPairs: readonly Run[] = [
+  run('chain/update', { protocols: ['dtp', '2pc'] }),
+  ...([['dtp', '2pc'], ['3pc', 'dtp'], ['o2pc', '3pc']] as const).map((protocols) => run('three/update', { protocols, crashes: 1, recoveries: 1, delays: 1, promptDisk: true })),
+];
+
+/** Bounds as wide as a minute or so allows for each. */
+export const program: readonly Run[] = [...ofDtp, ...ofSiblings, ...ofPairs];
 
 /** For each mistake a search that soon comes to it. */
 export const shows: Readonly<Record<MistakeName, Run>> = {
   'majority-is-fast': run('three/update', { crashes: 1, delays: 0 }),
-  'unequal-is-fast': run('three/near', { crashes: 1, delays: 2 }),
+  'unequal-is-fast': run('three/near', { crashes: 1, delays: 2, promptDisk: true }),
   'one-no-aborts': run('overlap/update', { crashes: 1, delays: 0 }),
   'change-of-mind': run('two/alone', { crashes: 1 }),
   'recovery-aborts': run('two/alone', { crashes: 1 }),

@@ -1,25 +1,14 @@
 /** What must be true in every state. */
-import { ABORT, UNDECIDED } from '../../../client/wire/messages.ts';
-import { words, type State, type World } from './world.ts';
+import { ABORT } from '../../../client/wire/messages.ts';
+import type { State, World } from './world.ts';
 
-/** What a replica believes or holds, against what is decided. */
+/** What a replica holds, against what is decided. */
 export function faultOfReplicas(world: World, state: State, node: number): string | null {
   const { nodes, plans, keys } = world.scope;
-  const { outcomes, versions } = world.view(state, node);
-  for (let plan = 0; plan < plans.length; plan++) {
-    const outcome = outcomes[plan]!;
-    const decision = world.decisionOf(state, plan);
-    if (outcome === UNDECIDED) continue;
-    if (decision !== UNDECIDED && outcome !== decision) return `T${plan + 1} is ${words(decision)}, but ${nodes[node]} has it ${words(outcome)}`;
-    for (let other = 0; other < nodes.length; other++) {
-      const theirs = world.view(state, other).outcomes[plan]!;
-      if (theirs !== UNDECIDED && theirs !== outcome) return `${nodes[node]} has T${plan + 1} ${words(outcome)}, and ${nodes[other]} has it ${words(theirs)}`;
-    }
-  }
+  const { versions } = world.view(state, node);
   for (let key = 0; key < keys.length; key++) {
     const version = versions[key]!;
-    if (version === 0) continue;
-    const isCommitted = plans.some(({ writes }, plan) => writes.includes(keys[key]!) && [world.decisionOf(state, plan), outcomes[plan]].includes(version));
+    const isCommitted = version === 0 || plans.some(({ writes }, plan) => writes.includes(keys[key]!) && world.decisionOf(state, plan) === version);
     if (!isCommitted) return `${nodes[node]} holds ${keys[key]} of version ${version}, at which nothing was committed`;
   }
   return null;
@@ -62,7 +51,7 @@ function faultOfReads(world: World, state: State, plan: number): string | null {
   return null;
 }
 
-/** A commit that anybody was told of has left its lock or its version on the disks of a majority of each group: that is what reads build on. */
+/** A commit that anybody knows of has left its lock or its version on the disks of a majority of each group: that is what reads build on. */
 function faultOfHolding(world: World, state: State, plan: number): string | null {
   const { plans, keys, groups, nodes } = world.scope;
   const timestamp = world.decisionOf(state, plan);

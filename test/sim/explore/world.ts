@@ -270,12 +270,24 @@ export class World {
       next[at] = this.queues.append(next[at]!, sends[i + 1]! + messageItems);
     }
     for (const { plan, decision } of facts) {
-      const known = this.decisionOf(next, plan);
-      if (known !== UNDECIDED && known !== decision) return `T${plan + 1} is decided twice: ${words(known)}, and now ${this.scope.nodes[node]} knows it ${words(decision)}`;
-      next[this.#decided + plan] = decision + 1;
+      const fault = this.#note(next, node, plan, decision);
+      if (fault !== null) return fault;
       next[this.#flags]! |= 1 << (this.scope.plans.length + plan);
     }
+    const { outcomes } = this.view(next, node);
+    for (let plan = 0; plan < outcomes.length; plan++) {
+      const fault = outcomes[plan] === UNDECIDED ? null : this.#note(next, node, plan, outcomes[plan]!);
+      if (fault !== null) return fault;
+    }
     return faultOfReplicas(this, next, node) ?? faultOfOutcomes(this, next);
+  }
+
+  /** Whoever knows an outcome, be it a client or a replica: it is decided from then on. */
+  #note(next: State, node: number, plan: number, decision: Decision): string | null {
+    const known = this.decisionOf(next, plan);
+    if (known !== UNDECIDED && known !== decision) return `T${plan + 1} is decided twice: ${words(known)}, and now ${this.scope.nodes[node]} knows it ${words(decision)}`;
+    next[this.#decided + plan] = decision + 1;
+    return null;
   }
 
   /** If it goes wrong it has an effect. */
