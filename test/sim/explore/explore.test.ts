@@ -20,7 +20,7 @@ const bothEnd = ['aborted, aborted', 'aborted, committed', 'committed, aborted',
 describe('every order holds:', () => {
   // So many states at least: less of them, and something isn't tried any more.
   const runs: readonly (readonly [wanted: Run, statesMin: number, outcomes: readonly string[]])[] = [
-    [run('two/alone', { protocols: ['2pc'], crashes: 1 }), 500, ['aborted', 'committed', 'undecided']],
+    [run('two/alone', { protocols: ['2pc'], crashes: 1 }), 400, ['aborted', 'committed', 'undecided']],
     [run('two/alone', { protocols: ['o2pc'], crashes: 1, marks: 1 }), 1_000, ['aborted', 'committed', 'undecided']],
     [run('two/alone', { protocols: ['3pc'], crashes: 1 }), 500, ['aborted', 'committed', 'undecided']],
     [run('two/update', { protocols: ['3pc', '2pc'] }), 1_000, bothEnd],
