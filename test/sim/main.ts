@@ -29,7 +29,7 @@ function clearProgress(): void {
 }
 
 /** Runs all seeds that were asked for. */
-async function judge({ subject, workload, faults, jobs, keepGoing }: Arguments): Promise<Ending> {
+async function judge({ subject, workload, faults, protocols, jobs, keepGoing }: Arguments): Promise<Ending> {
   if (subject.kind === 'plan') return judgeOne(readPlan(subject.file));
   const seeds = subject.kind === 'seeds' ? subject.seeds : Array.from({ length: subject.count }, (_, i) => String(subject.from + i));
   const tally = new Tally(seeds.length, () => performance.now());
@@ -39,12 +39,12 @@ async function judge({ subject, workload, faults, jobs, keepGoing }: Arguments):
     clearProgress();
     if (summary.failures.length > 0) {
       failed.set(summary.seed, summary);
-      if (keepGoing) say(failureInWords(summary.seed, summary.failures, summary.plan, flagsOf(workload, faults)).join('\n'));
+      if (keepGoing) say(failureInWords(summary.seed, summary.failures, summary.plan, flagsOf({ workload, faults, protocols })).join('\n'));
     } else if (subject.kind === 'seeds') {
       say(`seed ${summary.seed} does not fail (${summary.workload}, ${count(summary.operations, 'operation')}). If it did once, that is mended, or the simulation has changed since.`);
     }
   };
-  const pool = new Pool({ jobs: Math.min(jobs, seeds.length), plans: seeds.map((seed) => ({ seed, workload, faults })), onSummary, keepGoing });
+  const pool = new Pool({ jobs: Math.min(jobs, seeds.length), plans: seeds.map((seed) => ({ seed, workload, faults, protocols })), onSummary, keepGoing });
   let interrupted = false;
   process.once('SIGINT', () => {
     interrupted = true;
@@ -57,7 +57,7 @@ async function judge({ subject, workload, faults, jobs, keepGoing }: Arguments):
   const first = seeds.find((seed) => failed.has(seed));
   if (first !== undefined && !keepGoing) {
     const { failures, plan } = failed.get(first) as Summary;
-    say(failureInWords(first, failures, plan, flagsOf(workload, faults)).join('\n'));
+    say(failureInWords(first, failures, plan, flagsOf({ workload, faults, protocols })).join('\n'));
   }
   say(tally.lines.join('\n'));
   return interrupted ? 'interrupted' : tally.failed > 0 ? 'failed' : 'passed';
@@ -70,13 +70,17 @@ async function judgeOne(plan: Plan): Promise<Ending> {
   return failures.length === 0 ? 'passed' : 'failed';
 }
 
-function flagsOf(workload: string | undefined, faults: readonly string[] | undefined): string {
-  return `${workload === undefined ? '' : ` --workload ${workload}`}${faults === undefined ? '' : ` --fault ${faults.join(',') || 'none'}`}`;
+function flagsOf({ workload, faults, protocols }: Pick<Arguments, 'workload' | 'faults' | 'protocols'>): string {
+  return [
+    ...(workload === undefined ? [] : [` --workload ${workload}`]),
+    ...(faults === undefined ? [] : [` --fault ${faults.join(',') || 'none'}`]),
+    ...(protocols === undefined ? [] : [` --protocol ${protocols.join(',')}`]),
+  ].join('');
 }
 
-function planOf({ subject, workload, faults }: Arguments): Plan {
+function planOf({ subject, workload, faults, protocols }: Arguments): Plan {
   if (subject.kind === 'plan') return readPlan(subject.file);
-  return drawPlan({ seed: subject.kind === 'seeds' ? subject.seeds[0] as string : subject.from, workload, faults });
+  return drawPlan({ seed: subject.kind === 'seeds' ? subject.seeds[0] as string : subject.from, workload, faults, protocols });
 }
 
 /** The plan, all that happened, and the verdict. */

@@ -30,6 +30,7 @@ export async function shrink(failing: Plan, stillFails: StillFails, runsMax = ru
     await dropClasses(() => smallest, attempt);
     await dropParts(() => smallest.injections, (injections) => attempt({ ...smallest, injections }));
     if (smallest.clients.length > 1) await dropParts(() => smallest.clients, (clients) => (clients.length > 0 ? attempt({ ...smallest, clients }) : Promise.resolve(false)));
+    if (smallest.protocols.length > 1) await dropParts(() => smallest.protocols, (protocols) => (protocols.length > 0 ? attempt({ ...smallest, protocols }) : Promise.resolve(false)));
     await fewerOperations(() => smallest, attempt);
     await shorter(() => smallest, attempt);
     await plainer(() => smallest, attempt);

@@ -1,5 +1,6 @@
 /** What the simulation is asked to do, from its command line. */
 import os from 'node:os';
+import { commitProtocols, type CommitProtocolName } from '../../../client/wire/protocols.ts';
 import { faults } from '../faults/registry.ts';
 import { workloads } from '../workloads/registry.ts';
 import { namesIn, parseOptions, UsageError, wholeNumber, wrapped } from './options.ts';
@@ -9,6 +10,7 @@ export interface Arguments {
   readonly subject: { readonly kind: 'range'; readonly from: number; readonly count: number } | { readonly kind: 'seeds'; readonly seeds: readonly string[] } | { readonly kind: 'plan'; readonly file: string };
   readonly workload: string | undefined;
   readonly faults: readonly string[] | undefined;
+  readonly protocols: readonly CommitProtocolName[] | undefined;
   readonly jobs: number;
   readonly keepGoing: boolean;
   readonly task: 'judge' | 'trace' | 'shrink';
@@ -21,6 +23,7 @@ const options = {
   'plan': { type: 'string' },
   'workload': { type: 'string' },
   'fault': { type: 'string', multiple: true },
+  'protocol': { type: 'string', multiple: true },
   'jobs': { type: 'string' },
   'keep-going': { type: 'boolean', default: false },
   'trace': { type: 'boolean', default: false },
@@ -40,6 +43,7 @@ export const usage = `usage: npm run sim -- [options]
   --fault <names>     have these classes of faults and no others, separated by commas; of
 ${wrapped([...faults.keys()], 84).map((line) => `                      ${line}`).join('\n')}
                       or none
+  --protocol <names>  commit by these, separated by commas; of ${commitProtocols.join(', ')}; unless told each seed has its own
   --jobs <count>      processes to run seeds in, one for each core unless told
   --keep-going        go on after a failure
   --trace             tell the whole story of one seed or plan
@@ -56,12 +60,13 @@ export function readArguments(words: readonly string[]): Arguments | null {
   const { workload } = values;
   if (workload !== undefined && !Object.hasOwn(workloads, workload)) throw new UsageError(`unknown workload ${workload}; there are ${Object.keys(workloads).join(', ')}`);
   const wanted = faultsOf(values.fault);
+  const protocols = namesIn(values.protocol)?.map(namedProtocol);
   const subject = subjectOf(values);
   const task = values.trace ? 'trace' : values.shrink ? 'shrink' : 'judge';
   const isOne = subject.kind === 'plan' || (subject.kind === 'seeds' && subject.seeds.length === 1);
   if (task !== 'judge' && !isOne) throw new UsageError(`--${task} is for one --seed or --plan`);
-  if (subject.kind === 'plan' && (workload !== undefined || wanted !== undefined)) throw new UsageError('--plan says all: no --workload or --fault beside it');
-  return { subject, workload, faults: wanted, jobs: wholeNumber('jobs', values.jobs, 1, os.availableParallelism()), keepGoing: values['keep-going'], task };
+  if (subject.kind === 'plan' && (workload !== undefined || wanted !== undefined || protocols !== undefined)) throw new UsageError('--plan says all: no --workload, --fault or --protocol beside it');
+  return { subject, workload, faults: wanted, protocols, jobs: wholeNumber('jobs', values.jobs, 1, os.availableParallelism()), keepGoing: values['keep-going'], task };
 }
 
 function subjectOf({ seed, seeds, from, plan }: ReturnType<typeof parseOptions<typeof options>>): Arguments['subject'] {
@@ -70,6 +75,13 @@ function subjectOf({ seed, seeds, from, plan }: ReturnType<typeof parseOptions<t
   if (plan !== undefined) return { kind: 'plan', file: plan };
   if (seed !== undefined) return { kind: 'seeds', seeds: seed };
   return { kind: 'range', from: wholeNumber('from', from, 0, 1), count: wholeNumber('seeds', seeds, 1, seedsDefault) };
+}
+
+/** Throws UsageError. */
+export function namedProtocol(name: string): CommitProtocolName {
+  const known = commitProtocols.find((protocol) => protocol === name);
+  if (known === undefined) throw new UsageError(`unknown commit protocol ${name}; there are ${commitProtocols.join(', ')}`);
+  return known;
 }
 
 function faultsOf(given: readonly string[] | undefined): string[] | undefined {

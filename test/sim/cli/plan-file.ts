@@ -5,6 +5,7 @@ import path from 'node:path';
 import { faults } from '../faults/registry.ts';
 import type { Plan } from '../plan/plan.ts';
 import { workloads } from '../workloads/registry.ts';
+import { namedProtocol } from './arguments.ts';
 import { UsageError } from './options.ts';
 
 /** Returns where it is. */
@@ -26,6 +27,7 @@ export function readPlan(file: string): Plan {
     if (plan?.[field] === undefined) throw new UsageError(`${file}: a plan has a field ${field}`);
   }
   if (!Object.hasOwn(workloads, plan.workload)) throw new UsageError(`${file}: unknown workload ${plan.workload}; there are ${Object.keys(workloads).join(', ')}`);
+  for (const name of plan.protocols) namedProtocol(name);
   const unknown = plan.injections.find(({ fault }) => !faults.has(fault));
   if (unknown !== undefined) throw new UsageError(`${file}: unknown fault ${unknown.fault}; there are ${[...faults.keys()].join(', ')}`);
   return plan;

@@ -43,6 +43,8 @@ export interface PlanOptions {
   readonly workload?: string | undefined;
   /** The classes of faults to have, all of them; without, each run draws its own. */
   readonly faults?: readonly string[] | undefined;
+  /** What clients commit by. */
+  readonly protocols?: readonly CommitProtocolName[] | undefined;
 }
 
 /** A run shall have a few injections of each class rather than a hail in which nothing is ever done. */
@@ -54,7 +56,7 @@ const clientCounts = [1, 2, 4, 8, 8, 16] as const;
 const durationMs = { least: 500, usual: 6_000, most: 8_000 } as const;
 
 /** Throws RangeError with the valid ones for a workload or fault that there is not. */
-export function drawPlan({ seed, workload, faults: classes }: PlanOptions): Plan {
+export function drawPlan({ seed, workload, faults: classes, protocols: named }: PlanOptions): Plan {
   const random = new Random(String(seed));
   const name = workload ?? random.fork('workload').pick(Object.keys(workloads));
   if (!Object.hasOwn(workloads, name)) throw new RangeError(`unknown workload ${name}; there are ${Object.keys(workloads).join(', ')}`);
@@ -65,7 +67,9 @@ export function drawPlan({ seed, workload, faults: classes }: PlanOptions): Plan
   const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
   const injections = drawInjections(random.fork('faults'), scene, lengthMs, classes);
   // A protocol that waits for its coordinator waits for ever if that is lost for good.
-  const protocols = drawProtocols(random.fork('protocols'), injections.some(({ fault }) => rot.some(({ name: each }) => each === fault)) ? ['dtp', '3pc'] : commitProtocols);
+  const fitting: readonly CommitProtocolName[] = injections.some(({ fault }) => rot.some(({ name: each }) => each === fault)) ? ['dtp', '3pc'] : commitProtocols;
+  const wanted = named?.filter((protocol) => fitting.includes(protocol)) ?? [];
+  const protocols = wanted.length > 0 ? wanted : drawProtocols(random.fork('protocols'), fitting);
   return { seed: String(seed), workload: name, shape, conditions, protocols, clients, durationMs: lengthMs, injections };
 }
 
