@@ -49,7 +49,7 @@ export interface Ask {
   readonly wantTurn?: boolean;
   readonly number?: number;
   readonly epoch?: number;
-  readonly protocol?: number;
+  readonly protocol?: number | null;
 }
 
 export class Bench {
@@ -68,7 +68,7 @@ export class Bench {
     const shared = { ...timing, topology, store, ledger, clock, outbox, nowMs: () => this.nowMs, during: (work: () => void) => loopback.during(work), incarnation: 1 };
     this.coordinator = new Coordinator({ ...shared, recover: () => {} });
     this.reads = new Reads(shared);
-    this.commits = new Commits({ ...shared, coordinator: this.coordinator, reads: this.reads, defaultProtocol: 0 });
+    this.commits = new Commits({ ...shared, coordinator: this.coordinator, reads: this.reads, defaultProtocol: 2 });
   }
 
   client(): FakeClient {

@@ -23,6 +23,14 @@ describe('a commit', () => {
     expect([bench.commits.attemptCount, bench.replica.text(a)]).toEqual([0, 'x']);
   });
 
+  it('is of the protocol that it names, or of the cluster’s default', () => {
+    const bench = new Bench();
+    const client = bench.client();
+    bench.commit(client, 1, { writes: { [a]: 'x' }, protocol: 3 });
+    bench.commit(client, 2, { writes: { [c]: 'x' }, protocol: null });
+    expect(bench.prepares().map((prepare) => prepare[6])).toEqual([3, 2]);
+  });
+
   it('waits for those on the same keys that came before, and for nobody else', () => {
     const bench = new Bench();
     const [one, two, three, four] = [bench.client(), bench.client(), bench.client(), bench.client()];

@@ -3,7 +3,9 @@ import { Tag, type Decision, type Key, type Vote } from '../../../client/wire/me
 import { Topology } from '../../../node/cluster/topology.ts';
 import { parseBody } from '../../../node/txn/body.ts';
 import { Coordinator, type Refusal } from '../../../node/txn/coordinator.ts';
-import { dtp } from '../../../node/txn/protocols/dtp.ts';
+import { protocolNumber, type CommitProtocolName } from '../../../client/wire/protocols.ts';
+import type { CommitProtocol } from '../../../node/txn/protocols/protocol.ts';
+import { protocols } from '../../../node/txn/protocols/registry.ts';
 import { bodyOf } from './bodies.ts';
 import { ScriptedOutbox } from './scripted-outbox.ts';
 import { keysIn, viewOf } from './topologies.ts';
@@ -25,8 +27,11 @@ export class Bench {
   readonly coordinator: Coordinator;
   nowMs = 10_000;
 
-  constructor(topology = three) {
+  readonly #protocol: number;
+
+  constructor(topology = three, protocol: CommitProtocolName = 'dtp') {
     this.topology = topology;
+    this.#protocol = protocolNumber(protocol);
     this.coordinator = new Coordinator({
       ...timing, topology, outbox: this.outbox, nowMs: () => this.nowMs, incarnation,
       recover: (id, _epoch, _protocol, partitions, onOutcome) => {
@@ -40,7 +45,7 @@ export class Bench {
   start(number: number, keys: readonly Key[] = keysIn(this.topology, 0, 1), deadlineMs = 60_000): Uint8Array {
     const bytes = bodyOf({}, Object.fromEntries(keys.map((key) => [key, 'x'])));
     this.coordinator.start({
-      number, timestamp: 100, protocolNumber: 0, protocol: dtp, bytes, body: parseBody(bytes, this.topology.partitionOf), deadlineAtMs: this.nowMs + deadlineMs,
+      number, timestamp: 100, protocolNumber: this.#protocol, protocol: protocols[this.#protocol] as CommitProtocol, bytes, body: parseBody(bytes, this.topology.partitionOf), deadlineAtMs: this.nowMs + deadlineMs,
       onOutcome: (decision, refusal) => this.outcomes.push([number, decision, refusal]),
       onDoubt: () => this.doubts.push(number),
     });
