@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { ABORT, formatTxnId, UNDECIDED, type Decision, type Key, type TxnId, type Version } from '../../../client/wire/messages.ts';
+import { commitProtocols } from '../../../client/wire/protocols.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
 import { Random } from '../../sim/random.ts';
 import { bodyOf } from './bodies.ts';
@@ -25,6 +26,8 @@ class Run {
   readonly topology: Topology;
   readonly keys: readonly Key[];
   readonly txns: Txn[] = [];
+  /** One alone, or all of them at once. */
+  readonly protocols: readonly number[];
 
   constructor(seed: number) {
     this.random = new Random(`schedule ${seed}`);
@@ -32,6 +35,8 @@ class Run {
     const view = viewOf(memberCount, this.random.pick([1, 2, 3, 3, 3, 5].filter((factor) => factor <= memberCount)), 4);
     this.group = new Group(view, this.random.fork('network'));
     this.topology = new Topology(view, 'n1');
+    const all = commitProtocols.map((_name, number) => number);
+    this.protocols = this.random.chance(0.5) ? all : [this.random.pick(all)];
     this.keys = [0, 1, 2, 3].flatMap((partition) => keysIn(this.topology, partition, 1 + this.random.below(2)));
   }
 
@@ -48,7 +53,7 @@ class Run {
     const coordinator = this.group.member(this.random.pick(this.group.names));
     const told = new Set<Decision>();
     const { partitions } = coordinator.ledger.parse(bytes);
-    this.txns.push({ id: coordinator.start(bytes, (decision) => told.add(decision)), reads, writes, partitions, told });
+    this.txns.push({ id: coordinator.start(bytes, this.random.pick(this.protocols), (decision) => told.add(decision)), reads, writes, partitions, told });
   }
 
   /** A client asks any node what became of its transaction. Some clients are wrong about what it touches. */

@@ -14,7 +14,8 @@ import { Coordinator } from '../../../node/txn/coordinator.ts';
 import { Ledger } from '../../../node/txn/ledger.ts';
 import { Orphans } from '../../../node/txn/orphans.ts';
 import { Participant } from '../../../node/txn/participant.ts';
-import { dtp } from '../../../node/txn/protocols/dtp.ts';
+import type { CommitProtocol } from '../../../node/txn/protocols/protocol.ts';
+import { protocols } from '../../../node/txn/protocols/registry.ts';
 import { Recovery } from '../../../node/txn/recovery.ts';
 import type { Random } from '../../sim/random.ts';
 import { MemoryDisk, MemoryRuntime } from '../store/memory-runtime.ts';
@@ -78,14 +79,14 @@ export class Member {
     ledger.enterDurably([Kind.floor, self, store.storeId, store.incarnation]);
   }
 
-  /** Coordinates a transaction; `known` gets its outcome, if this life lasts long enough. */
-  start(bytes: Uint8Array, known: (decision: Decision) => void): TxnId {
+  /** Coordinates a transaction under a protocol; `known` gets its outcome, if this life lasts long enough. */
+  start(bytes: Uint8Array, protocolNumber: number, known: (decision: Decision) => void): TxnId {
     const { topology, store, clock } = this;
     const id = { node: topology.self, incarnation: store.incarnation, number: ++this.lastNumber };
     const body = this.ledger.parse(bytes);
     for (const version of body.readVersions) clock.observe(version);
     this.loopback.during(() => this.coordinator.start({
-      number: id.number, timestamp: clock.next(), protocolNumber: 0, protocol: dtp, bytes, body, deadlineAtMs: this.group.nowMs + 10_000,
+      number: id.number, timestamp: clock.next(), protocolNumber, protocol: protocols[protocolNumber] as CommitProtocol, bytes, body, deadlineAtMs: this.group.nowMs + 10_000,
       onOutcome: known,
       onDoubt: () => {},
     }));

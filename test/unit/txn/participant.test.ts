@@ -1,6 +1,7 @@
 /** The replica's side of commit, message by message; a *journal* that is still writing keeps every promise back. */
 import { describe, expect, it } from 'vitest';
 import { ABORT, Tag, UNDECIDED, Vote, type Accept, type Decide, type Decision, type Key, type Message, type Prepare, type Recover } from '../../../client/wire/messages.ts';
+import { protocolNumber } from '../../../client/wire/protocols.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
 import { Kind } from '../../../node/store/records.ts';
 import { bodyOf } from './bodies.ts';
@@ -12,9 +13,12 @@ const home = partitionWhere(topology, (members) => members.includes('n1') && mem
 const [a, b, c] = keysIn(topology, home, 3) as [Key, Key, Key];
 const bytes = bodyOf({ [b]: 0 }, { [a]: 'x' });
 
+/** Protocols by their numbers. */
+const [dtp, twoPhase, optimized] = ['dtp', '2pc', 'o2pc'].map(protocolNumber) as [number, number, number];
+
 type Name = [node: string, incarnation: number, number: number];
 const txn: Name = ['n2', 1, 5];
-const prepare = (body = bytes, name = txn, timestamp = 100, epoch = 7): Prepare => [Tag.prepare, ...name, epoch, timestamp, 0, body];
+const prepare = (body = bytes, name = txn, timestamp = 100, epoch = 7, protocol = dtp): Prepare => [Tag.prepare, ...name, epoch, timestamp, protocol, body];
 const accept = (round: number, proposer: string, decision: Decision, name = txn): Accept => [Tag.accept, ...name, round, proposer, decision];
 const recover = (round: number, proposer: string, name = txn): Recover => [Tag.recover, ...name, round, proposer, 7];
 const decide = (decision: Decision, body: Uint8Array | null = null, name = txn): Decide => [Tag.decide, ...name, decision, body];
@@ -45,6 +49,23 @@ describe('a prepare', () => {
     expect([replica.holder(a, false)?.number, replica.holder(b, true)?.number]).toEqual([5, 5]);
     expect(replica.settle()).toEqual([['n2', [Tag.vote, ...txn, Vote.ok, 100, null, null]]]);
     expect(replica.clock.last).toBeGreaterThanOrEqual(100);
+  });
+
+  it('of this node’s own coordinator is voted OK before it is durable where its decision will make it so', () => {
+    for (const [protocol, waits] of [[dtp, true], [twoPhase, true], [optimized, false]] as const) {
+      const own: Name = ['n1', 1, 5];
+      const vote = ['n1', [Tag.vote, ...own, Vote.ok, 100, null, null]];
+      let replica = Replica.open(topology);
+      replica.runtime.idle = () => {};
+      expect(replica.enter((participant) => participant.onPrepare('n1', prepare(bytes, own, 100, 7, protocol)))).toEqual(waits ? [] : [vote]);
+      expect(replica.settle()).toEqual(waits ? [vote] : []);
+      const flushes = replica.store.stats.flushes;
+      expect(say(replica, 'n1', accept(0, 'n1', 120, own)).durably).toEqual([[Tag.accepted, ...own, 0, 'n1']]);
+      expect(replica.store.stats.flushes).toBe(flushes + 1);
+      replica = replica.crash(0);
+      expect(replica.ledger.find({ node: 'n1', incarnation: 1, number: 5 })).toMatchObject({ timestamp: 100, accepted: { decision: 120 } });
+      expect(replica.holder(a, true)?.number).toBe(5);
+    }
   });
 
   it('that was not durable when the node crashed got no vote, and no lock is left; one that was keeps both', () => {
@@ -284,6 +305,25 @@ describe('an outcome', () => {
     replica.settle();
     expect(say(replica, 'n2', decide(120, bytes)).durably).toEqual([[Tag.decided, 'n2', 1, [5]]]);
     expect([replica.text(a), replica.ledger.recordCount]).toEqual([undefined, 0]);
+  });
+
+  it('is written for its own sake only where the coordinator waits to hear of it', () => {
+    for (const [protocol, hurried] of [[dtp, false], [optimized, false], [twoPhase, true]] as const) {
+      const replica = Replica.open(topology);
+      replica.runtime.idle = () => {};
+      say(replica, 'n2', prepare(bytes, txn, 100, 7, protocol));
+      const acknowledgement = [Tag.decided, 'n2', 1, [5]];
+      expect(say(replica, 'n2', decide(120)).durably).toEqual(hurried ? [acknowledgement] : []);
+      replica.store.flush();
+      expect(replica.settle()).toEqual(hurried ? [] : [['n2', acknowledgement]]);
+    }
+  });
+
+  it('of an abort that is presumed releases the locks and is not acknowledged', () => {
+    const replica = Replica.open(topology);
+    say(replica, 'n2', prepare(bytes, txn, 100, 7, optimized));
+    expect(say(replica, 'n2', decide(ABORT))).toEqual(atOnce());
+    expect([replica.ledger.locks.size, replica.text(a)]).toEqual([0, undefined]);
   });
 
   it('that contradicts the one known stops the node', () => {
