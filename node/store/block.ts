@@ -38,7 +38,7 @@ function stampOf(segment: number, isLast: boolean): number {
 
 /** Makes the block with this payload. */
 export function seal(payload: Buffer, segment: number, follows: number): Buffer {
-  const block = Buffer.alloc(blockBytes(payload.length));
+  const block = Buffer.allocUnsafe(blockBytes(payload.length));
   block.writeUInt32LE(magic, 0);
   block.writeUInt32LE(payload.length, 8);
   block.writeUInt32LE(segment, 12);
@@ -48,7 +48,9 @@ export function seal(payload: Buffer, segment: number, follows: number): Buffer 
   for (let sector = 0; sector < block.length; sector += sectorBytes) {
     const from = sector === 0 ? headerBytes : sector;
     const to = sector + pieceBytes;
-    taken += payload.copy(block, from, taken, taken + to - from);
+    const copied = payload.copy(block, from, taken, taken + to - from);
+    block.fill(0, from + copied, to);
+    taken += copied;
     block.writeUInt32LE(stampOf(segment, sector + sectorBytes === block.length), to);
   }
   return block;

@@ -1,6 +1,6 @@
 /** `npm run sim`: many seeds in several processes, or one seed with its story, or what is left of one that fails. */
 import { readArguments, usage, type Arguments } from './cli/arguments.ts';
-import { failureInWords } from './cli/failure.ts';
+import { failureInWords, replayOf } from './cli/failure.ts';
 import { readPlan, writePlan } from './cli/plan-file.ts';
 import { UsageError } from './cli/options.ts';
 import { Pool } from './cli/pool.ts';
@@ -60,6 +60,7 @@ async function judge({ subject, workload, faults, protocols, jobs, keepGoing }: 
     say(failureInWords(first, failures, plan, flagsOf({ workload, faults, protocols })).join('\n'));
   }
   say(tally.lines.join('\n'));
+  if (first !== undefined) say(`first failing seed: ${first}; run it again: ${replayOf(first, flagsOf(workload, faults))}`);
   return interrupted ? 'interrupted' : tally.failed > 0 ? 'failed' : 'passed';
 }
 

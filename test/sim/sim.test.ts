@@ -11,7 +11,8 @@ import { runPlan, runSeed } from './run.ts';
 import { workloads } from './workloads/registry.ts';
 
 const fixedSeeds = coveringSeeds(72);
-const freshSeeds = Array.from({ length: 32 }, () => Math.floor(Math.random() * 2 ** 32));
+const freshFrom = Math.floor(Math.random() * 2 ** 32);
+const freshSeeds = Array.from({ length: 32 }, (_, i) => freshFrom + i);
 /** A seed takes a fraction of a second; on a busy machine some take several. */
 const timeoutMs = 60_000;
 
@@ -40,7 +41,7 @@ it('seeds that failed once hold', async () => {
 }, timeoutMs);
 
 describe('a fresh seed', () => {
-  console.log(`fresh seeds: ${freshSeeds.join(' ')}`);
+  console.log(`fresh seeds: ${freshFrom} to ${freshFrom + freshSeeds.length - 1}; run them again: npm run sim -- --from ${freshFrom} --seeds ${freshSeeds.length}`);
   it.each(freshSeeds)('%i holds', async (seed) => {
     expect((await runSeed({ seed })).failures).toEqual([]);
   }, timeoutMs);
@@ -67,6 +68,22 @@ describe('a run', () => {
       expect((await runSeed({ seed, faults: ['crash', 'failing-flush'] })).lost).toEqual([]);
     }
     expect(lost).toBeGreaterThan(0);
+  }, timeoutMs);
+
+  it('that gets nowhere is ended, with its last steps', async () => {
+    const plan = drawPlan({ seed: 1, workload: 'register', faults: [] });
+    const { failures } = await runPlan(plan, {
+      makeNode: (runtime, config, id) => {
+        const circle = (): void => {
+          runtime.log.info({ id }, 'goes in circles');
+          runtime.defer(circle);
+        };
+        circle();
+        return new Node(runtime, config, id);
+      },
+    });
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toMatch(/^livelock: no end after \d+ steps; the last ones:\n(.*\n)+.*goes in circles/);
   }, timeoutMs);
 
   it('finds out a disk that says too early that it has written', async () => {
