@@ -60,7 +60,7 @@ async function judge({ subject, workload, faults, protocols, jobs, keepGoing }: 
     say(failureInWords(first, failures, plan, flagsOf({ workload, faults, protocols })).join('\n'));
   }
   say(tally.lines.join('\n'));
-  if (first !== undefined) say(`first failing seed: ${first}; run it again: ${replayOf(first, flagsOf(workload, faults))}`);
+  if (first !== undefined) say(`first failing seed: ${first}; run it again: ${replayOf(first, flagsOf({ workload, faults, protocols }))}`);
   return interrupted ? 'interrupted' : tally.failed > 0 ? 'failed' : 'passed';
 }
 
