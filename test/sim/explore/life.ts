@@ -198,11 +198,11 @@ export class Life {
     return protocolNumbers[plan % protocolNumbers.length] as number;
   }
 
-  /** For locks that nobody takes away; or because a client asks, who lost its coordinator and does not know the protocol. */
+  /** For locks that nobody takes away; or because a client asks, who lost its coordinator, does not know the protocol, and is wrong about the groups. */
   #recover(plan: number, incarnation: number, isAsked: boolean): void {
     const { reads, writes } = this.#happening.scope.plans[plan] as Plan;
     const partitions = [...new Set([...writes, ...reads].map(this.topology.partitionOf))];
-    this.recovery.start({ id: this.idOf(plan, incarnation), epoch: this.topology.epoch, protocolNumber: isAsked ? null : this.#protocolOf(plan), partitions }, 'explored', (decision) => {
+    this.recovery.start({ id: this.idOf(plan, incarnation), epoch: this.topology.epoch, ...(isAsked ? { protocolNumber: null, partitions: partitions.slice(-1) } : { protocolNumber: this.#protocolOf(plan), partitions }) }, 'explored', (decision) => {
       if (decision !== UNDECIDED) this.facts.push({ plan, decision });
     });
   }

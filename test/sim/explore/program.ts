@@ -9,7 +9,7 @@ const ofDtp: readonly Run[] = [
   run('two/update', { crashes: 1 }),
   run('three/alone', { crashes: 1, breaks: 1 }),
   run('three/alone', { recoveries: 1 }),
-  run('three/alone', { asks: 1 }),
+  run('chain/alone', { asks: 1 }),
   run('three/alone', { marks: 2 }),
   run('three/update'),
   run('three/blind'),
@@ -28,6 +28,7 @@ const ofDtp: readonly Run[] = [
 const ofSiblings: readonly Run[] = (['2pc', 'o2pc', '3pc'] as const).flatMap((sibling) => [
   run('three/update', { protocols: [sibling] }),
   run('three/alone', { protocols: [sibling], crashes: 1, breaks: 1 }),
+  run('chain/alone', { protocols: [sibling], asks: 1 }),
   run('chain/update', { protocols: [sibling], crashes: 1, promptDisk: true }),
   run('three/update', { protocols: [sibling], crashes: 1, recoveries: 1, delays: 1, promptDisk: true }),
   run('overlap/update', { protocols: [sibling], crashes: 1, delays: 1, promptDisk: true }),
