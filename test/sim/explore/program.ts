@@ -1,4 +1,5 @@
 /** What is explored when nothing else is asked for, and where planted mistakes show. */
+import { commitProtocols } from '../../../client/wire/protocols.ts';
 import type { MistakeName } from './mistake.ts';
 import { run, type Run } from './run.ts';
 
@@ -34,8 +35,10 @@ const ofSiblings: readonly Run[] = (['2pc', 'o2pc', '3pc'] as const).flatMap((si
   run('overlap/update', { protocols: [sibling], crashes: 1, delays: 1, promptDisk: true }),
 ]);
 
+const pairs = commitProtocols.flatMap((first, i) => commitProtocols.slice(i + 1).map((second) => [first, second] as const));
+
 const ofPairs: readonly Run[] = [
-  run('chain/update', { protocols: ['dtp', '2pc'] }),
+  ...pairs.map((protocols) => run('chain/update', { protocols, crashes: 1, promptDisk: true })),
   ...([['dtp', '2pc'], ['3pc', 'dtp'], ['o2pc', '3pc']] as const).map((protocols) => run('three/update', { protocols, crashes: 1, recoveries: 1, delays: 1, promptDisk: true })),
 ];
 
