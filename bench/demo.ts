@@ -4,20 +4,13 @@
  * exit code is 1.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { Command } from 'commander';
 import { connect, type Database } from '../client/index.ts';
 import { agreement } from './agreement.ts';
-import { Arguments } from './arguments.ts';
 import { Bank, Teller, type Outcome } from './bank.ts';
 import { exitOnSignals, LocalCluster } from './cluster.ts';
+import { runProgram, whole } from './options.ts';
 import { milliseconds, number, table } from './table.ts';
-
-const usage = `usage: npm run demo -- [--seconds 30] [--clients 4] [--tellers 8] [--keep]
-
-  --seconds  how long transfers go on
-  --clients  database handles, each with connections of its own
-  --tellers  transfers under way at once on each of them
-  --keep     leave the nodes' data and logs behind
-`;
 
 const bankOptions = { branches: 20, accountsPerBranch: 50, openingBalance: 1_000n };
 /** The replicas are compared this often, so that the end of the show doesn't wait for the default of 30 s. */
@@ -33,11 +26,6 @@ interface Options {
   readonly clients: number;
   readonly tellers: number;
   readonly keep: boolean;
-}
-
-function readOptions(): Options {
-  const given = new Arguments(usage, { values: ['seconds', 'clients', 'tellers'], flags: ['keep'] });
-  return { seconds: given.whole('seconds', 30, 1, 3_600), clients: given.whole('clients', 4, 1, 100), tellers: given.whole('tellers', 8, 1, 1_000), keep: given.flag('keep') };
 }
 
 /** One line that is overwritten on a terminal, and a line each time elsewhere. */
@@ -184,8 +172,7 @@ class Show {
   }
 }
 
-async function main(): Promise<number> {
-  const options = readOptions();
+async function main(options: Options): Promise<number> {
   const progress = new Progress();
   exitOnSignals();
   progress.say('Starting three nodes ...');
@@ -201,4 +188,12 @@ async function main(): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+await runProgram(new Command('npm run demo --')
+  .description('A bank on three nodes that are killed in turn while money moves; in the end every coin is accounted for.')
+  .option('--seconds <n>', 'how long transfers go on', whole(1, 3_600), 30)
+  .option('--clients <n>', 'database handles, each with connections of its own', whole(1, 100), 4)
+  .option('--tellers <n>', 'transfers under way at once on each of them', whole(1, 1_000), 8)
+  .option('--keep', "leave the nodes' data and logs behind", false)
+  .action(async (options: Options) => {
+    process.exitCode = await main(options);
+  }));

@@ -1,6 +1,7 @@
 /** The client's process (load.ts) as its parent sees it. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { CommitProtocol } from '../client/index.ts';
 import type { LoopResult } from './closed-loop.ts';
 import type { LoadCommand, LoadReport } from './load.ts';
 import type { WorkloadName } from './workloads.ts';
@@ -9,6 +10,8 @@ export interface RunOptions {
   readonly callers: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
+  /** By default the cluster's. */
+  readonly protocol?: CommitProtocol | undefined;
 }
 
 export class LoadProcess {

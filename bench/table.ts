@@ -7,7 +7,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 /** With its unit, if it has one. */
 function isNumeric(cell: string): boolean {
-  return /^[-–]?[\d,.]+( ?[a-zµ%/]+)?$/.test(cell);
+  return /^([<>≤≥] )?[-–]?[\d,.]+( [a-zµ%/]+)?$/.test(cell);
 }
 
 /** 12345.6 as 12,346; what is below ten keeps one decimal. */

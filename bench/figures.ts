@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: first figures of a cluster of three nodes on this machine, from one client process, with votes that are
+ * `npm run bench`, or `npm run bench -- figures`: first figures of a cluster of three nodes on this machine, from one client process, with votes that are
  * durable before they count. How many calls a second, how long they take, what they cost in processor time and flushes,
  * and for how long a client stands still when a node is lost.
  *
@@ -9,24 +9,15 @@
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Option, type Command } from 'commander';
 import { connect, type Database } from '../client/index.ts';
-import { Arguments } from './arguments.ts';
 import type { LoopResult } from './closed-loop.ts';
 import { exitOnSignals, LocalCluster } from './cluster.ts';
 import { processorMs } from './cpu.ts';
 import { LoadProcess } from './load-process.ts';
+import { whole, wholes, words } from './options.ts';
 import { milliseconds, number, table } from './table.ts';
 import { workloadNames, type WorkloadName } from './workloads.ts';
-
-const usage = `usage: npm run bench -- [--workload set,transfer] [--callers 1,16,64,256] [--seconds 5] [--pauses 1] [--json <file>] [--profile <directory>]
-
-  --workload  of ${workloadNames.join(', ')}: writes of single keys; two-key transactions; the same on ten keys; linearizable reads
-  --callers   how many calls are under way at once
-  --seconds   measured for each, after a third of that to warm up
-  --pauses    how often each node is killed, and frozen, to see how long clients stand still; 0 to leave that out
-  --json      write all figures there
-  --profile   write profiles of the nodes' processor time there
-`;
 
 /** Long enough before and after a loss to see what it did. */
 const pauseCallers = 16;
@@ -35,7 +26,7 @@ const lossAtMs = 1_500;
 const frozenMs = 2_000;
 
 interface Options {
-  readonly workloads: readonly WorkloadName[];
+  readonly workload: readonly WorkloadName[];
   readonly callers: readonly number[];
   readonly seconds: number;
   readonly pauses: number;
@@ -60,18 +51,6 @@ interface Pause {
   readonly longestPauseMs: number;
   readonly longestCallMs: number;
   readonly errors: Readonly<Record<string, number>>;
-}
-
-function readOptions(): Options {
-  const given = new Arguments(usage, { values: ['workload', 'callers', 'seconds', 'pauses', 'json', 'profile'] });
-  return {
-    workloads: given.words('workload', workloadNames, ['set', 'transfer']),
-    callers: given.wholes('callers', [1, 16, 64, 256], 1, 10_000),
-    seconds: given.whole('seconds', 5, 1, 3_600),
-    pauses: given.whole('pauses', 1, 0, 100),
-    json: given.text('json'),
-    profile: given.text('profile'),
-  };
 }
 
 /** What the processes had used, and the nodes flushed, at one instant. */
@@ -188,14 +167,13 @@ async function withStand<T>(options: Options, work: (stand: Stand) => Promise<T>
   }
 }
 
-async function main(): Promise<number> {
-  const options = readOptions();
+async function measure(options: Options): Promise<number> {
   exitOnSignals();
   const machine = { processors: os.cpus().length, model: os.cpus()[0]?.model ?? '', node: process.version, loadBefore: os.loadavg()[0] ?? 0 };
   say(`Three nodes and one client process on ${machine.processors} processors (${machine.model}), Node.js ${machine.node}; load before: ${machine.loadBefore.toFixed(1)}`);
   const faults: string[] = [];
   const figures: Figures[] = [];
-  for (const workload of options.workloads) {
+  for (const workload of options.workload) {
     await withStand(options, async (stand) => {
       await stand.load.prepare(stand.cluster.urls, workload);
       for (const callers of options.callers) {
@@ -227,4 +205,16 @@ async function main(): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+export function registerFigures(program: Command): void {
+  program.command('figures', { isDefault: true })
+    .description('calls a second, how long they take, what they cost, and for how long a client stands still when a node is lost (default)')
+    .addOption(new Option('--workload <list>', 'of set (writes of single keys), transfer (two-key transactions), hot (the same on ten keys), get (linearizable reads)').argParser(words(workloadNames)).default(['set', 'transfer'], 'set,transfer'))
+    .addOption(new Option('--callers <list>', 'how many calls are under way at once').argParser(wholes(1, 10_000)).default([1, 16, 64, 256], '1,16,64,256'))
+    .option('--seconds <n>', 'measured for each, after a third of that to warm up', whole(1, 3_600), 5)
+    .option('--pauses <n>', 'how often each node is killed, and frozen, to see how long clients stand still; 0 to leave that out', whole(0, 100), 1)
+    .option('--json <file>', 'write all figures there')
+    .option('--profile <directory>', "write profiles of the nodes' processor time there")
+    .action(async (options: Options) => {
+      process.exitCode = await measure(options);
+    });
+}

@@ -1,0 +1,41 @@
+/** The comparison of commit protocols in words, for a terminal. */
+import type { LossRow } from './protocols.ts';
+import type { LossSummary, Spread, TurnSummary } from './protocol-summary.ts';
+import { milliseconds, number, table } from './table.ts';
+
+const ratio = ({ median, least, most }: Spread): string => `${median.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+
+export function turnTable(summaries: readonly TurnSummary[]): string {
+  const head = ['callers', 'protocol', 'committed/s', '× dtp', 'p50', '× dtp', 'p99', 'messages/tx', 'design', 'forced writes/tx', 'design', 'flushes/tx', 'CPU/tx', '× dtp', ''];
+  return table([head, ...summaries.map(({ protocol, callers, perSecond, perSecondRatio, p50Ms, p50Ratio, p99Ms, processorUs, processorRatio, messages, messagesDesigned, forcedWrites, forcedWritesDesigned, flushes, counted, differences }) => [
+    number(callers), protocol, number(perSecond.median), ratio(perSecondRatio), milliseconds(p50Ms.median), ratio(p50Ratio), milliseconds(p99Ms.median),
+    messages.toFixed(2), `≤ ${messagesDesigned.toFixed(2)}`, forcedWrites.toFixed(2), forcedWritesDesigned.toFixed(2), flushes.toFixed(2), `${number(processorUs)} µs`, ratio(processorRatio),
+    [differences.length === 0 ? 'as designed' : `NOT AS DESIGNED: ${differences.join(', ')}`, ...(protocol === 'dtp' ? [fastShare(counted)] : [])].join('; '),
+  ])]);
+}
+
+function fastShare({ fastCommits, slowCommits }: TurnSummary['counted']): string {
+  return `${((100 * fastCommits) / (fastCommits + slowCommits)).toFixed(1)} % fast`;
+}
+
+export function lossTable(rows: readonly LossRow[], { backAfterMs, watchedMs }: { readonly backAfterMs: number; readonly watchedMs: number }): string {
+  const back = `back after ${backAfterMs / 1_000} s`;
+  const head = ['killed', 'protocol', `${back}: reads`, 'writes', 'outcome', 'never back: reads', 'writes', 'outcome'];
+  return table([head, ...rows.map((row) => [
+    row.step, row.protocol, blocked(row.back.readBlockedMs, watchedMs), blocked(row.back.writeBlockedMs, watchedMs), outcomes(row.back),
+    blocked(row.gone.readBlockedMs, watchedMs), blocked(row.gone.writeBlockedMs, watchedMs), isBlocked(row.gone) ? `blocked (${outcomes(row.gone)} when it is back after all)` : outcomes(row.gone),
+  ])]);
+}
+
+export function blocked(ms: number | null, watchedMs: number): string {
+  if (ms === null) return `> ${watchedMs / 1_000} s`;
+  return ms >= 1_000 ? `${(ms / 1_000).toFixed(1)} s` : milliseconds(ms);
+}
+
+export function isBlocked({ readBlockedMs, writeBlockedMs }: LossSummary): boolean {
+  return readBlockedMs === null || writeBlockedMs === null;
+}
+
+export function outcomes({ outcomes: counts, runs }: LossSummary): string {
+  return Object.entries(counts).map(([outcome, count]) => (outcome === 'none' ? '–' : count === runs ? outcome : `${count} ${outcome}`)).join(', ');
+}

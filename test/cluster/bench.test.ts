@@ -1,0 +1,53 @@
+/** `npm run bench` as a person runs it, for as short as it can be. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { commitProtocols } from '../../client/wire/protocols.ts';
+
+const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
+const directory = mkdtempSync(path.join(os.tmpdir(), 'dtp-cluster-bench-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function bench(...args: string[]): Promise<{ code: number | null; output: string; errors: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    let errors = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+    child.once('close', (code) => resolve({ code, output, errors }));
+  });
+}
+
+describe('the benchmarks', () => {
+  it('compare the commit protocols: as designed, in a table, JSON and a plot', async () => {
+    const out = path.join(directory, 'protocols');
+    const { code, output, errors } = await bench('protocols', '--turns', '1', '--seconds', '1', '--callers', '8', '--seeds', '1', '--out', out);
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(output.match(/as designed/g)).toHaveLength(commitProtocols.length);
+    const { summaries, losses, faults } = JSON.parse(readFileSync(path.join(out, 'protocols.json'), 'utf8')) as { summaries: { protocol: string; differences: string[] }[]; losses: { rows: unknown[] }; faults: string[] };
+    expect(summaries.map(({ protocol, differences }) => [protocol, differences])).toEqual(['dtp', '2pc', 'o2pc', '3pc'].map((protocol) => [protocol, []]));
+    expect(losses.rows).toHaveLength(5 * commitProtocols.length);
+    expect(faults).toEqual([]);
+    expect(readFileSync(path.join(out, 'protocols.svg'), 'utf8')).toMatch(/^<svg/);
+  });
+
+  it('measure figures without a command, and verify them', async () => {
+    const { code, output } = await bench('--workload', 'transfer', '--callers', '4', '--seconds', '1', '--pauses', '0');
+    expect(code).toBe(0);
+    expect(output).toContain('All that was acknowledged is there.');
+  });
+
+  it.each([
+    [['protocols', '--workload', 'nonsense'], 'One of set, transfer, hot expected.'],
+    [['--callers', '0'], 'A whole number from 1 to 10000 expected.'],
+    [['nonsense'], 'too many arguments'],
+  ])('refuse %j', async (args, why) => {
+    const { code, errors } = await bench(...args);
+    expect(code).toBe(64);
+    expect(errors).toContain(why);
+  });
+});

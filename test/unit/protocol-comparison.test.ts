@@ -1,0 +1,63 @@
+/** The comparison of commit protocols: what it shows of a lost coordinator, and how it sums up. */
+import { describe, expect, it } from 'vitest';
+import type { CommitProtocol } from '../../client/index.ts';
+import { loseCoordinator, steps, type Loss } from '../../bench/coordinator-loss.ts';
+import { plotOf } from '../../bench/protocol-plot.ts';
+import { spreadOf, summarizeLosses } from '../../bench/protocol-summary.ts';
+import { lossTable } from '../../bench/protocol-tables.ts';
+
+const backAfterMs = 5_000;
+const watchedMs = 20_000;
+/** Others go on before the coordinator is back. */
+const soonMs = 1_000;
+
+const [committed, aborted] = ['committed', 'aborted'] as const;
+const expected: readonly [protocol: CommitProtocol, outcomes: readonly Loss['outcome'][], stepsThatBlock: number][] = [
+  ['dtp', [committed, committed, committed, committed], 0],
+  ['2pc', [aborted, aborted, committed, committed], 3],
+  ['o2pc', [aborted, aborted, committed, committed], 3],
+  ['3pc', [aborted, aborted, committed, committed], 0],
+];
+
+describe.each(expected)('%s, its coordinator killed', (protocol, outcomes, stepsThatBlock) => {
+  const inTransaction = steps.filter((step) => step.moment(protocol) !== null);
+
+  it.each(inTransaction.map((step, i) => [step.name, step, outcomes[i] as Loss['outcome'], i < stepsThatBlock] as const))('%s', async (_name, step, outcome, blocks) => {
+    const back = await loseCoordinator({ protocol, step, seed: 1, backAfterMs, watchedMs });
+    expect(back).toMatchObject({ outcome, told: outcome });
+    for (const blockedMs of [back.readBlockedMs, back.writeBlockedMs] as number[]) {
+      if (!blocks) expect(blockedMs).toBeLessThan(soonMs);
+      else expect(blockedMs).toBeGreaterThan(backAfterMs);
+    }
+    const gone = await loseCoordinator({ protocol, step, seed: 1, backAfterMs: null, watchedMs });
+    expect(gone).toEqual(blocks ? { readBlockedMs: null, writeBlockedMs: null, outcome, told: 'unknown' } : back);
+  });
+
+  it('with no transaction under way, blocks nobody', async () => {
+    const idle = steps.find((step) => step.moment(protocol) === null) as (typeof steps)[number];
+    const { readBlockedMs, writeBlockedMs } = await loseCoordinator({ protocol, step: idle, seed: 1, backAfterMs: null, watchedMs });
+    expect(Math.max(readBlockedMs as number, writeBlockedMs as number)).toBeLessThan(soonMs);
+  });
+});
+
+describe('figures', () => {
+  it.each([
+    [[3, 1, 2], { median: 2, least: 1, most: 3 }],
+    [[4, 1, 2, 3], { median: 2.5, least: 1, most: 4 }],
+    [[7], { median: 7, least: 7, most: 7 }],
+  ])('the spread of %j', (values, spread) => expect(spreadOf(values)).toEqual(spread));
+
+  const loss = (blockedMs: number | null, outcome: Loss['outcome']): Loss => ({ readBlockedMs: blockedMs, writeBlockedMs: blockedMs, outcome, told: 'unknown' });
+
+  it('losses of which most blocked for ever are summed up as blocked', () => {
+    expect(summarizeLosses([loss(1, 'committed'), loss(3, 'aborted'), loss(null, 'aborted')])).toEqual({ runs: 3, readBlockedMs: 3, writeBlockedMs: 3, outcomes: { committed: 1, aborted: 2 } });
+    expect(summarizeLosses([loss(1, 'aborted'), loss(null, 'aborted'), loss(null, 'aborted')])).toMatchObject({ readBlockedMs: null, writeBlockedMs: null });
+  });
+
+  it('are told in words and drawn', () => {
+    const rows = [{ step: 'votes arrived', protocol: '2pc' as const, back: summarizeLosses([loss(5_004, 'aborted')]), gone: summarizeLosses([loss(null, 'aborted')]) }];
+    expect(lossTable(rows, { backAfterMs, watchedMs }).split('\n').at(-1)?.split(/ {2,}/)).toEqual(['votes arrived', '2pc', '5.0 s', '5.0 s', 'aborted', '> 20 s', '> 20 s', 'blocked (aborted when it is back after all)']);
+    const svg = plotOf([], rows, { backAfterMs, watchedMs });
+    for (const text of ['votes arrived', '2PC', '5.0 s ∞', 'abort']) expect(svg).toContain(text);
+  });
+});
