@@ -13,7 +13,7 @@ export interface ClusterShape {
 const KiB = 1_024;
 
 /** Three nodes are what most people run, and the least where a majority is not everybody; with more, not all of them are told of everything. */
-export const nodeCounts = [1, 2, 3, 3, 3, 4, 4, 5, 5, 7] as const;
+export const nodeCounts = [1, 2, 3, 3, 3, 4, 4, 5, 6, 7] as const;
 /** Of five, more than one may differ from the majority. */
 const replicationFactors = [1, 2, 3, 3, 3, 4, 5, 5] as const;
 
