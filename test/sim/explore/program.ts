@@ -38,7 +38,7 @@ const ofSiblings: readonly Run[] = (['2pc', 'o2pc', '3pc'] as const).flatMap((si
 const pairs = commitProtocols.flatMap((first, i) => commitProtocols.slice(i + 1).map((second) => [first, second] as const));
 
 const ofPairs: readonly Run[] = [
-  ...pairs.map((protocols) => run('chain/update', { protocols, crashes: 1, promptDisk: true })),
+  ...pairs.flatMap((protocols) => [run('two/update', { protocols, crashes: 1 }), run('chain/update', { protocols })]),
   ...([['dtp', '2pc'], ['3pc', 'dtp'], ['o2pc', '3pc']] as const).map((protocols) => run('three/update', { protocols, crashes: 1, recoveries: 1, delays: 1, promptDisk: true })),
 ];
 
