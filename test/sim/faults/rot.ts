@@ -3,7 +3,7 @@
  * row; then it must stop itself, for good, rather than go on without what it knew. Until nodes can be replaced a node that is hit may be lost, so it
  * hits only those that the scene can do without: fewer than a majority of any group, and always the same.
  */
-import { headerBytes, payloadAt } from '../../../node/store/block.ts';
+import { blockBytes, headerBytes, payloadAt } from '../../../node/store/block.ts';
 import { bookkeepingValue, metaKey } from '../../../node/store/rows.ts';
 import { segmentName } from '../../../node/store/survey.ts';
 import type { SimDisk } from '../disk.ts';
@@ -32,8 +32,11 @@ function spoilLastWrite(disk: SimDisk, place: number): Damage {
   const log = last === null ? undefined : disk.logs.get(last.name);
   if (last === null || log === undefined) return 'no';
   const bit = Math.floor(place * last.bytes * 8);
-  const records = payloadAt(log, last.position);
+  const isWhole = blockBytes(log.readUInt32LE(last.position + 8)) === last.bytes;
+  const records = isWhole ? payloadAt(log, last.position) : null;
   disk.flipLogBit(last.name, last.position + (bit >> 3), bit & 7);
+  // A bit of its length had flipped before.
+  if (records === null) return 'perhaps';
   // What changes neither the records nor what stands before them does no harm.
   const isHarmless = bit >> 3 >= headerBytes && payloadAt(log, last.position).equals(records);
   return isHarmless || last.name < segmentName(firstSegment(disk)) ? 'perhaps' : 'surely';
@@ -85,7 +88,7 @@ function spoil({ cluster }: Site, { on, amount }: Injection, how: (disk: SimDisk
     if (cluster.spoilt(host) === 'surely') continue;
     const damage = how(cluster.world.host(host).disk, amount);
     if (damage === 'no') continue;
-    cluster.spoil(host, damage);
+    cluster.spoil(host, cluster.spoilt(host) === 'no' ? damage : 'perhaps');
     count++;
   }
   return count > 0;
