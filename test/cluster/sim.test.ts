@@ -106,7 +106,7 @@ describe('the hunt for planted bugs', () => {
 
   const wrong: [what: string, args: string[], mention: string][] = [
     ['an unknown bug', ['--bug', 'vote-before-flush,flood'], 'no planted bug flood; there are recovery-aborts, '],
-    ['an unknown option', ['--bugs', 'flood'], 'there are --bug, --seeds, --from, --jobs'],
+    ['an unknown option', ['--bugs', 'flood'], 'there are --bug, --seeds, --from, --fault, --jobs'],
     ['no number of seeds', ['--seeds', 'many'], '--seeds takes a whole number from 1 on, not many'],
   ];
   it.each(wrong)('refuses %s in one line', async (_what, args, mention) => {

@@ -84,7 +84,8 @@ export function namedProtocol(name: string): CommitProtocolName {
   return known;
 }
 
-function faultsOf(given: readonly string[] | undefined): string[] | undefined {
+/** The classes of faults that are asked for; undefined: none are named. Throws UsageError. */
+export function faultsOf(given: readonly string[] | undefined): string[] | undefined {
   const names = namesIn(given);
   if (names?.join() === 'none') return [];
   const unknown = names?.find((name) => !faults.has(name));

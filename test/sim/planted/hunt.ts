@@ -7,6 +7,8 @@ import type { SeedReport } from './child.ts';
 export interface Seeds {
   readonly first: number;
   readonly count: number;
+  /** The classes of faults to have; without, each seed draws its own. */
+  readonly faults?: readonly string[] | undefined;
 }
 
 export interface Catch {
@@ -25,8 +27,8 @@ const roomForYoungObjects = '--max-semi-space-size=64';
 const silenceMsMax = 600_000;
 
 /** Runs seeds one after another until one fails; null if none does. `progress` is called after each. */
-export async function hunt(tree: string, { first, count }: Seeds, progress: (seeds: number) => void = () => {}): Promise<Catch | null> {
-  const child = spawn(process.execPath, [roomForYoungObjects, path.join(tree, 'test/sim/planted/child.js'), String(first), String(count)], { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function hunt(tree: string, { first, count, faults }: Seeds, progress: (seeds: number) => void = () => {}): Promise<Catch | null> {
+  const child = spawn(process.execPath, [roomForYoungObjects, path.join(tree, 'test/sim/planted/child.js'), String(first), String(count), ...(faults === undefined ? [] : [faults.join(',')])], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
   const end = (): void => void child.kill('SIGKILL');
   process.once('exit', end);

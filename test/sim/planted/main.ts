@@ -3,6 +3,7 @@
  * isn't caught is a hole in the simulation.
  */
 import os from 'node:os';
+import { faultsOf } from '../cli/arguments.ts';
 import { namesIn, parseOptions, UsageError, wholeNumber, wrapped } from '../cli/options.ts';
 import type { PlantedBug } from './bug.ts';
 import { catalogue } from './catalogue.ts';
@@ -14,6 +15,7 @@ interface Options {
   readonly seeds: number;
   readonly from: number;
   readonly jobs: number;
+  readonly faults: readonly string[] | undefined;
 }
 
 const exitCodes = { passed: 0, failed: 1, usage: 64, interrupted: 130 } as const;
@@ -23,6 +25,7 @@ const options = {
   'bug': { type: 'string', multiple: true },
   'seeds': { type: 'string' },
   'from': { type: 'string' },
+  'fault': { type: 'string', multiple: true },
   'jobs': { type: 'string' },
   'help': { type: 'boolean', default: false },
 } as const;
@@ -33,19 +36,20 @@ const usage = `usage: npm run sim:planted -- [options]
 ${wrapped(catalogue.map(({ name }) => name), 100).map((line) => `                      ${line}`).join('\n')}
   --seeds <count>   give a bug up after so many seeds, ${seedsDefault} unless told
   --from <number>   the first of them, 1 unless told
+  --fault <names>   have these classes of faults and no others, as in npm run sim
   --jobs <count>    bugs to hunt at once, one for each core unless told
 
 exit codes: ${exitCodes.passed} all were caught, ${exitCodes.failed} some were not, ${exitCodes.usage} bad arguments`;
 
 /** Null: help is wanted. Throws UsageError. */
 function readOptions(words: readonly string[]): Options | null {
-  const { help, bug, seeds, from, jobs } = parseOptions(words, options);
+  const { help, bug, seeds, from, fault, jobs } = parseOptions(words, options);
   if (help) return null;
   const wanted = namesIn(bug);
   const unknown = wanted?.find((name) => !catalogue.some((known) => known.name === name));
   if (unknown !== undefined) throw new UsageError(`there is no planted bug ${unknown}; there are ${catalogue.map(({ name }) => name).join(', ')}`);
   return {
-    bugs: catalogue.filter(({ name }) => wanted?.includes(name) ?? true),
+    bugs: catalogue.filter(({ name }) => wanted?.includes(name) ?? true), faults: faultsOf(fault),
     seeds: wholeNumber('seeds', seeds, 1, seedsDefault), from: wholeNumber('from', from, 0, 1), jobs: wholeNumber('jobs', jobs, 1, os.availableParallelism()),
   };
 }
@@ -58,15 +62,15 @@ function row(bug: string, seed: string, seeds: string, symptom: string): string 
 }
 
 /** Plants and hunts one bug. A seed that fails without it, too, has found a bug of ours and says nothing about this one. */
-async function examine(trees: Trees, bug: PlantedBug, { seeds, from }: Pick<Options, 'seeds' | 'from'>): Promise<Catch | null> {
+async function examine(trees: Trees, bug: PlantedBug, { seeds, from, faults }: Pick<Options, 'seeds' | 'from' | 'faults'>): Promise<Catch | null> {
   const tree = trees.plant(bug);
   for (let first = from; first < from + seeds;) {
     const before = first - from;
-    const caught = await hunt(tree, { first, count: seeds - before }, (done) => {
+    const caught = await hunt(tree, { first, count: seeds - before, faults }, (done) => {
       if ((before + done) % 100 === 0) say(`  ${bug.name}: not yet after ${before + done} seeds`);
     });
     if (caught === null) return null;
-    const genuine = await hunt(trees.bare, { first: caught.seed, count: 1 });
+    const genuine = await hunt(trees.bare, { first: caught.seed, count: 1, faults });
     if (genuine === null) return { ...caught, seeds: before + caught.seeds };
     say(`  seed ${caught.seed} fails without ${bug.name}, too: ${oneLine(genuine.symptom, 80)}; see npm run sim -- --seed ${caught.seed} --trace`);
     first = caught.seed + 1;

@@ -4,7 +4,7 @@ import ts from 'typescript';
 import type { PlantedBug } from './bug.ts';
 import { plantedSources, project } from './tree.ts';
 
-/** Checks many bugs at the cost of one compilation and of the modules that they change. */
+/** Checks many bugs at the cost of a few compilations: those that change different modules are checked together. */
 export class TypeChecker {
   readonly #overlay = new Map<string, { text: string; version: number }>();
   readonly #service: ts.LanguageService;
@@ -27,12 +27,26 @@ export class TypeChecker {
     });
   }
 
-  /** What is wrong with the modules that the bug changes, in the compiler's words. */
-  faultsOf(bug: PlantedBug): string[] {
-    const planted = [...plantedSources(bug)].map(([module, text]) => [path.join(project, module), text] as const);
-    for (const [file, text] of planted) this.#overlay.set(file, { text, version: ++this.#version });
-    const faults = planted.flatMap(([file]) => this.#service.getSemanticDiagnostics(file)).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
-    for (const [file] of planted) this.#overlay.set(file, { text: ts.sys.readFile(file) ?? '', version: ++this.#version });
-    return faults;
+  /** What is wrong with the modules that the bugs change, each in the compiler's words behind the bug's name. */
+  faultsOf(bugs: readonly PlantedBug[]): string[] {
+    return batchesOf(bugs).flatMap((batch) => {
+      const planted = batch.flatMap((bug) => [...plantedSources(bug)].map(([module, text]) => ({ name: bug.name, file: path.join(project, module), text })));
+      const others = [...this.#overlay.keys()].filter((file) => !planted.some((each) => each.file === file));
+      for (const { file, text } of [...planted, ...others.map((file) => ({ file, text: ts.sys.readFile(file) ?? '' }))]) {
+        if (this.#overlay.get(file)?.text !== text) this.#overlay.set(file, { text, version: ++this.#version });
+      }
+      return planted.flatMap(({ name, file }) => this.#service.getSemanticDiagnostics(file).map(({ messageText }) => `${name}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`));
+    });
   }
+}
+
+function batchesOf(bugs: readonly PlantedBug[]): PlantedBug[][] {
+  const batches: { readonly bugs: PlantedBug[]; readonly modules: Set<string> }[] = [];
+  for (const bug of bugs) {
+    let batch = batches.find(({ modules }) => bug.patches.every(({ module }) => !modules.has(module)));
+    if (batch === undefined) batches.push((batch = { bugs: [], modules: new Set() }));
+    batch.bugs.push(bug);
+    for (const { module } of bug.patches) batch.modules.add(module);
+  }
+  return batches.map((batch) => batch.bugs);
 }
