@@ -33,6 +33,12 @@ describe('the catalogue', () => {
  * for knowing in every test run that the simulation still can fail.
  */
 const knownSeeds: Readonly<Record<string, number>> = {
+  'recovery-aborts': 14,
+  'fast-commit-by-majority': 125,
+  'slow-commit-without-acceptors': 32,
+  'recovery-ignores-accepted': 36,
+  'orphans-presumed-aborted': 5,
+  'client-repeats-unknown-commit': 7,
 };
 
 describe('a planted bug', () => {
