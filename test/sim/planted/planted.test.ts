@@ -36,7 +36,7 @@ const knownSeeds: Readonly<Record<string, number>> = {
   'recovery-aborts': 14,
   'fast-commit-by-majority': 125,
   'slow-commit-without-acceptors': 32,
-  'recovery-ignores-accepted': 36,
+  'stale-read-accepted': 5,
   'orphans-presumed-aborted': 5,
   'client-repeats-unknown-commit': 7,
 };
