@@ -68,8 +68,8 @@ interface Attempt {
   bytes: Uint8Array;
   body: ParsedBody;
   place: Place;
-  /** waiting: in line. running: the replicas are being asked. offering: fresh values for its turn are being read. leased: the client has its turn. */
-  state: 'waiting' | 'running' | 'offering' | 'leased';
+  /** waiting: in line. running: the replicas are being asked. applying: committed, and out of the line. offering: fresh values for its turn are being read. leased: the client has its turn. */
+  state: 'waiting' | 'running' | 'applying' | 'offering' | 'leased';
   leaseUntilMs: number;
   answered: boolean;
 }
@@ -174,6 +174,7 @@ export class Commits {
         this.#leave(attempt);
       } else if (now >= attempt.deadlineAtMs && !attempt.answered) {
         if (attempt.state === 'running') this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'no decision before the deadline']);
+        else if (attempt.state === 'applying') this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'no majority has applied it before the deadline']);
         else this.#abort(attempt, AbortReason.timeout, null, null);
       }
     }
@@ -222,6 +223,10 @@ export class Commits {
       number: attempt.number, timestamp: clock.next(), protocolNumber: attempt.protocolNumber, protocol: attempt.protocol,
       bytes: attempt.bytes, body: attempt.body, deadlineAtMs: attempt.deadlineAtMs,
       onOutcome: (decision, refusal) => this.#decided(attempt, decision, refusal),
+      onApplying: () => {
+        attempt.state = 'applying';
+        this.#queue.leave(attempt.place);
+      },
       // A node that is cut off may never learn it; the client, if it asks elsewhere, soon will.
       onDoubt: () => this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'the coordinator can not decide it']),
     });

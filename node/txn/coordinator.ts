@@ -41,8 +41,10 @@ export interface Start {
   readonly body: ParsedBody;
   /** Monotonic milliseconds after which the caller has given up. */
   readonly deadlineAtMs: number;
-  /** Called once, when the transaction is decided. */
+  /** Called once, when the client may hear of the decision. */
   readonly onOutcome: (decision: Decision, refusal: Refusal) => void;
+  /** Called at most once, before, when a commit is decided but has to be applied before the client hears of it. Nobody else need wait for that. */
+  readonly onApplying?: () => void;
   /** Called at most once, when the decision is not this coordinator's any more: others may come to it sooner. */
   readonly onDoubt: () => void;
 }
@@ -63,6 +65,7 @@ interface Running {
   readonly startedAtMs: number;
   /** Members that were sent the prepare and have not acknowledged the outcome. */
   readonly unacknowledged: Set<string>;
+  /** All members that have acknowledged it, also those who were away when the others were asked. */
   readonly acknowledged: string[];
   phase: 'voting' | 'proposing' | 'handedOver' | 'decided';
   patience: Patience;
@@ -70,7 +73,7 @@ interface Running {
   maxTimestamp: number;
   proposed: Decision;
   proposedAtMs: number;
-  acceptedBy: readonly string[];
+  readonly acceptedBy: string[];
   outcome: Decision;
   refusal: Refusal;
   /** It is decided, and the client is yet to be told. */
@@ -162,7 +165,7 @@ export class Coordinator {
   onAccepted(from: string, [, node, incarnation, number]: Accepted): void {
     const running = this.#mine(node, incarnation, number);
     if (running === undefined || running.phase !== 'proposing') return;
-    running.acceptedBy = [...running.acceptedBy, from];
+    running.acceptedBy.push(from);
     this.#advance(running);
   }
 
@@ -182,17 +185,21 @@ export class Coordinator {
     for (const number of numbers) {
       const running = this.#mine(node, incarnation, number);
       if (running === undefined) continue;
-      if (running.unacknowledged.delete(from)) running.acknowledged.push(from);
+      running.unacknowledged.delete(from);
+      if (!running.acknowledged.includes(from)) running.acknowledged.push(from);
       if (running.phase !== 'decided') continue;
       if (running.isAnswerDue && isQuorum(running.groups, (member) => running.acknowledged.includes(member))) this.#answer(running);
       if (running.unacknowledged.size === 0) this.#finish(running);
     }
   }
 
-  /** What the peer may have missed while it was away: outcomes of what it was asked to vote on. */
+  /** What the peer may have missed while it was away: outcomes of what it was asked to vote on, and those that a client waits for it to apply. */
   peerUp(peer: string): void {
     for (const running of this.#running.values()) {
-      if (running.phase === 'decided' && running.unacknowledged.has(peer)) this.#tell(running, peer);
+      if (running.phase !== 'decided') continue;
+      const { unacknowledged, acknowledged, members, isAnswerDue } = running;
+      const isAwaited = isAnswerDue && members.includes(peer) && !acknowledged.includes(peer);
+      if (isAwaited || unacknowledged.has(peer)) this.#tell(running, peer);
     }
   }
 
@@ -306,6 +313,7 @@ export class Coordinator {
     if (decision === ABORT && protocol.presumesAbort) running.unacknowledged.clear();
     running.isAnswerDue = true;
     if (decision === ABORT || protocol.answers === 'when decided') this.#answer(running);
+    else running.start.onApplying?.();
     if (running.unacknowledged.size === 0) this.#finish(running);
   }
 

@@ -1,6 +1,7 @@
 /** A client's commit, from its arrival to its answer, at the node n1. */
 import { describe, expect, it } from 'vitest';
 import { AbortReason, operationKinds, Tag, Vote, type Key, type Message, type Operations, type Prepare } from '../../../client/wire/messages.ts';
+import { protocolNumber } from '../../../client/wire/protocols.ts';
 import { decodeValue, encodeValue } from '../../../client/wire/values.ts';
 import { decodeBody } from '../../../client/wire/codec.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
@@ -47,6 +48,28 @@ describe('a commit', () => {
     bench.vote(second);
     expect(bench.prepares()).toHaveLength(1);
     expect([one, two, three].map((client) => client.take().map((message) => message[0]))).toEqual([[Tag.committed], [Tag.committed], []]);
+  });
+
+  it('under 2pc is answered when a majority has applied it; until then nobody waits for it, and nothing is kept because of it', () => {
+    const bench = new Bench();
+    const [one, two, three] = [bench.client(), bench.client(), bench.client()];
+    const protocol = protocolNumber('2pc');
+    bench.commit(one, 1, { writes: { [a]: 'first' }, protocol });
+    const [first] = bench.prepares() as [Prepare];
+    bench.commit(two, 2, { writes: { [a]: 'second' }, protocol, deadlineMs: 1_000 });
+    bench.vote(first);
+    expect([one.take(), bench.replica.text(a)]).toEqual([[], 'first']);
+    const [second] = bench.prepares() as [Prepare];
+    bench.vote(second);
+    bench.commit(three, 3, { writes: { [a]: 'third' }, protocol });
+    expect(bench.prepares()).toHaveLength(1);
+    expect(bench.coordinator.marks(bench.commits.lowestPending)[1]).toBeGreaterThan(first[3]);
+    bench.coordinator.onDecided('n3', [Tag.decided, first[1], first[2], [first[3]]]);
+    expect(one.take()).toEqual([[Tag.committed, 1, first[5]]]);
+    bench.pass(1_000);
+    expect(two.take().map((message) => message.slice(0, 3))).toEqual([[Tag.failed, 2, 'outcome-unknown']]);
+    bench.coordinator.onDecided('n3', [Tag.decided, second[1], second[2], [second[3]]]);
+    expect([two.take(), bench.commits.attemptCount]).toEqual([[], 1]);
   });
 
   it('waits for locks of other coordinators before it asks anybody', () => {

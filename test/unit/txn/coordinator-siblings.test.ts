@@ -46,6 +46,30 @@ describe('under 2pc', () => {
     expect(bench.coordinator.runningCount).toBe(0);
   });
 
+  it.each(['before', 'after'])('a replica that was away when the others were asked counts too, back %s the decision', (when) => {
+    const bench = new Bench(undefined, '2pc');
+    const back = (): void => {
+      bench.outbox.down.delete('n3');
+      bench.coordinator.peerUp('n3');
+    };
+    bench.outbox.down.add('n3');
+    bench.start(1);
+    bench.vote('n1', 1, Vote.ok);
+    bench.vote('n2', 1, Vote.ok);
+    bench.outbox.down.add('n2');
+    bench.coordinator.peerDown('n2');
+    if (when === 'before') back();
+    bench.outbox.take();
+    bench.accepted('n1', 1);
+    if (when === 'after') back();
+    expect(bench.outbox.takeNames()).toEqual(['decide>n1', 'decide>n3']);
+    bench.acknowledge('n1', 1);
+    bench.acknowledge('n3', 1);
+    expect([bench.decisions, bench.coordinator.runningCount], 'and the end waits for who voted').toEqual([[100], 1]);
+    bench.acknowledge('n2', 1);
+    expect([bench.decisions, bench.coordinator.runningCount]).toEqual([[100], 0]);
+  });
+
   it('a coordinator that keeps no replica logs its decision all the same', () => {
     const topology = new Topology(viewOf(4), 'n1');
     const partition = partitionWhere(topology, (members) => !members.includes('n1'));
