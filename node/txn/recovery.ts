@@ -7,8 +7,9 @@
  *   2. With promises from a majority of the witnesses the protocol's rule names the only value that may be chosen.
  *   3. `accept(b, value)` to the acceptors; a majority of acks decides; `decide` goes to everybody.
  *
- * Where the witnesses or acceptors can't be reached the transaction is *blocked*: nobody is asked again until one of
- * those comes back that might know more.
+ * Where the witnesses or acceptors can't be reached the transaction is *blocked*: there is no further ballot until one of
+ * those comes back that might know more. The others are asked under the old one, which costs no promise: they may hear
+ * the outcome from a node that is away for us and not for them.
  *
  * Any number of recoverers may run at once; higher ballots win, and random pauses end their duels. Whoever is told an
  * outcome on the way adopts it. Whoever is told that the transaction is finished needs no decision any more, only the
@@ -119,8 +120,9 @@ export class Recovery {
     }));
   }
 
+  /** Is it being recovered, and by more than a client's word? */
   isActive(id: TxnId): boolean {
-    return this.#attempts.has(formatTxnId(id));
+    return this.#attempts.get(formatTxnId(id))?.scope === 'known';
   }
 
   /** Those that nobody here can decide before some node is back. */
@@ -213,12 +215,15 @@ export class Recovery {
     for (const attempt of [...this.#attempts.values()]) {
       if (now < attempt.untilMs) continue;
       if (attempt.phase !== 'pausing') this.#pause(attempt);
-      else if (this.#isBlocked(attempt)) attempt.untilMs = now + pauseMsMax;
-      else this.#ask(attempt);
+      else if (!this.#isBlocked(attempt)) this.#ask(attempt);
+      else {
+        attempt.untilMs = now + pauseMsMax;
+        for (const member of attempt.members) this.#askMember(attempt, member);
+      }
     }
   }
 
-  /** Asking again would tell nothing new, and each promise costs a write. */
+  /** Another ballot would come to nothing, and each promise costs a write. */
   #isBlocked(attempt: Attempt): boolean {
     const { outbox, nowMs, log } = this.#options;
     const isUp = (member: string): boolean => outbox.isUp(member);

@@ -222,6 +222,12 @@ export class Group {
     return true;
   }
 
+  /** Delivers all that is under way from one node to another, and lets that one's disk finish. */
+  deliver(from: string, to: string): void {
+    for (const message of this.#lines.get(`${from}>${to}`)?.splice(0) ?? []) this.member(to).receive(from, message);
+    this.member(to).runtime.settle();
+  }
+
   /** One thing that some disk or event loop has to do. */
   stepOne(): void {
     this.member(this.random.pick(this.names)).runtime.step();

@@ -93,6 +93,21 @@ describe('locks that nobody seems to release', () => {
     expect(bench.delay()).toBe(100);
   });
 
+  it('are recovered though a client asks for them in a group that is not theirs, and away', () => {
+    const bench = new Bench('n1');
+    const { replica: { topology, outbox }, recovery } = bench;
+    const wrong = partitionWhere(topology, (members) => !members.includes('n1'));
+    outbox.down.add('n4').add('n2');
+    bench.prepare(home, 'n4', 1);
+    recovery.start({ id: { node: 'n4', incarnation: 1, number: 1 }, epoch: 7, protocolNumber: null, partitions: [wrong] }, 'a client asks');
+    outbox.take();
+    bench.replica.runtime.advance(200);
+    bench.orphans.tick();
+    expect(outbox.takeNames()).toEqual(['recover>n1', 'recover>n3']);
+    bench.orphans.tick();
+    expect(outbox.takeNames()).toEqual([]);
+  });
+
   it('are looked at again when chance was against it, and left alone when they are being recovered or decided', () => {
     const bench = new Bench('n1');
     bench.replica.outbox.down.add('n4');
