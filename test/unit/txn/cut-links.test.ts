@@ -9,7 +9,7 @@ import { keysIn, viewOf } from './topologies.ts';
 
 describe('a replica that is cut off from the coordinator only', () => {
   it.each(['2pc', 'o2pc'] as const)('hears of the outcome from one that is not, though it asked that one too early (%s)', (protocol) => {
-    const group = new Group(viewOf(3), new Random(1));
+    const group = new Group(viewOf(3), new Random('cut links'));
     const [n1, n2] = [group.member('n1'), group.member('n2')];
     const [key] = keysIn(n1.topology, 0, 1) as [Key];
     const told: Decision[] = [];
