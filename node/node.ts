@@ -19,6 +19,7 @@ import { Kind } from './store/records.ts';
 import { Store } from './store/store.ts';
 import { parseBody } from './txn/body.ts';
 import { firstThatFit, type ReadEntry, type ReadFailure } from './txn/reads.ts';
+import { Chronicle } from './txn/chronicle.ts';
 import { HybridClock } from './txn/clock.ts';
 import { Ledger } from './txn/ledger.ts';
 
@@ -37,6 +38,7 @@ export class Node {
   readonly #store: Store;
   readonly #ledger: Ledger;
   readonly #loopback: Loopback;
+  readonly #chronicle: Chronicle;
   readonly #clients = new Set<Session>();
   readonly #startedAtMs: number;
   #parts: Parts | null = null;
@@ -55,6 +57,7 @@ export class Node {
     this.#clock = new HybridClock(runtime.clock);
     this.#store = new Store(runtime, config.store, { cluster: config.view.cluster, node: id, partitions: config.view.partitions, placement: placementInWords(config.view) }, this.#topology.partitionOf);
     this.#ledger = new Ledger({ topology: this.#topology, store: this.#store, clock: this.#clock, nowMs: this.#nowMs, outcomeRetentionMs: config.timing.outcomeRetentionMs });
+    this.#chronicle = new Chronicle(id, runtime.clock);
     this.#loopback = new Loopback((message) => this.#handle(id, this.#store.incarnation, message));
   }
 
@@ -126,7 +129,7 @@ export class Node {
     this.#runtime.log.info({ incarnation: this.#store.incarnation, replayedRecords, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
     this.#ledger.enterDurably([Kind.floor, this.#topology.self, this.#store.storeId, this.#store.incarnation]);
     this.#parts = assemble({
-      runtime: this.#runtime, timing: this.#config.timing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback,
+      runtime: this.#runtime, timing: this.#config.timing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
     });
@@ -176,6 +179,8 @@ export class Node {
     [Tag.giveUp]: (client, [, lease]) => this.#part.commits.onGiveUp(client, lease),
     [Tag.resolve]: (client, message) => this.#part.resolver.onResolve(client, message),
     [Tag.status]: (client, [, request]) => client.send([Tag.statusIs, request, this.status]),
+    [Tag.explain]: (client, [, request, node, incarnation, number]) => client.send([Tag.explained, request, this.#chronicle.of({ node, incarnation, number })]),
+    [Tag.recent]: (client, [, request, count]) => client.send([Tag.explained, request, this.#chronicle.recent(Math.min(count, limits.recentTransactionsMax))]),
   };
 
   get #part(): Parts {
@@ -219,6 +224,7 @@ export class Node {
   }
 
   #handle(from: string, incarnation: number, message: Message): void {
+    this.#chronicle.heard(from, message);
     (this.#fromPeers[message[0]] as (from: string, message: Message, incarnation: number) => void)(from, message, incarnation);
   }
 

@@ -9,6 +9,7 @@ import type { Runtime } from './runtime/runtime.ts';
 import { Kind } from './store/records.ts';
 import type { Store } from './store/store.ts';
 import type { HybridClock } from './txn/clock.ts';
+import type { Chronicle } from './txn/chronicle.ts';
 import { Closing } from './txn/closing.ts';
 import { Commits } from './txn/commits.ts';
 import { Coordinator } from './txn/coordinator.ts';
@@ -29,6 +30,7 @@ export interface Core {
   readonly store: Store;
   readonly ledger: Ledger;
   readonly loopback: Loopback;
+  readonly chronicle: Chronicle;
   /** A message of a peer, its shape checked. */
   readonly received: (from: string, session: Session, message: SessionMessage) => void;
   readonly peerUp: (node: string) => void;
@@ -48,7 +50,7 @@ export interface Parts {
 }
 
 /** Precondition: the store is open. */
-export function assemble({ runtime, timing, defaultProtocol, topology, clock, store, ledger, loopback, received, peerUp }: Core): Parts {
+export function assemble({ runtime, timing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp }: Core): Parts {
   const { storeId, incarnation } = store;
   const nowMs = () => runtime.clock.monotonicMs();
   const randomUint32 = () => runtime.randomUint32();
@@ -73,7 +75,7 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
       reads.peerDown(node);
     },
   });
-  const shared = { ...timing, topology, clock, store, ledger, outbox: peers, nowMs, randomUint32, during, defer, incarnation, log: runtime.log };
+  const shared = { ...timing, topology, clock, store, ledger, chronicle, outbox: chronicle.listenTo(peers), nowMs, randomUint32, during, defer, incarnation, log: runtime.log };
   const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
   const coordinator = new Coordinator({
     ...shared,

@@ -36,6 +36,10 @@ export const limits = {
   deadlineMsMax: 60_000,
   /** How long a decided transaction's outcome can be asked for. More than twice `deadlineMsMax`, so no client asks too late. */
   outcomeRetentionMs: 150_000,
+  /** What one node tells of a transaction when it is asked to explain it: the latest so many events. */
+  explainedEventsMax: 4_096,
+  /** How many transactions are told of when the latest ones are asked for. */
+  recentTransactionsMax: 500,
   /** Nodes of a cluster. */
   membersMax: 64,
   /** Partitions of a cluster. Each costs every node a few hundred bytes and each view the time to place it. */

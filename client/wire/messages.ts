@@ -6,6 +6,7 @@
  * Keys travel as *binary strings* (one character per byte of the encoded key), values as bytes that only clients
  * (and server-side operations) look into.
  */
+import { EventKind, eventStride, type EventRow } from './events.ts';
 import { limits } from './limits.ts';
 import { commitProtocols } from './protocols.ts';
 
@@ -48,7 +49,7 @@ export const Tag = {
 
   roots: 40, differ: 41, list: 42, listed: 43, pull: 44, pulled: 45,
 
-  get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71,
+  get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74,
 } as const;
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
@@ -135,13 +136,19 @@ export type Grant = [T['grant'], first: number, count: number];
 export type Status = [T['status'], request: number];
 export type StatusIs = [T['statusIs'], request: number, status: unknown];
 export type Failed = [T['failed'], request: number, code: string, message: string];
+/** What does this node know of how this transaction went? */
+export type Explain = [T['explain'], request: number, ...Id];
+/** Flat: events (events.ts), in the order in which they happened at this node. */
+export type Explained = [T['explained'], request: number, events: EventRow[number][]];
+/** What became of the latest transactions that this node knows, `count` of them at most? The answer is `explained`, with those events that tell. */
+export type Recent = [T['recent'], request: number, count: number];
 
 export type Message =
   | Hello | Welcome | Refuse | Ping | Pong
   | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims
   | Peek | Peeked | Confirm | Confirmed
   | Roots | Differ | List | Listed | Pull | Pulled
-  | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed;
+  | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent;
 
 export type MessageOf<K extends Tag> = Extract<Message, [K, ...unknown[]]>;
 
@@ -184,6 +191,7 @@ const id = [name, uint, uint] as const;
 /** Between nodes only protocols that there are. A client that names another one is told so. */
 const protocol = check<number>((v) => Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) < commitProtocols.length);
 const ballot = [uint, name] as const;
+const event = [...id, oneOf(EventKind), uint, finite, orNull(name), uint, atLeastMinusOne, orNull(key), orNull(text)] as const;
 const operation = check<number>((v) => v === 0 || v === 1 || v === 2);
 
 const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
@@ -230,6 +238,9 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.status]: [uint],
   [Tag.statusIs]: [uint, anything],
   [Tag.failed]: [uint, text, text],
+  [Tag.explain]: [uint, ...id],
+  [Tag.explained]: [uint, atMost(limits.explainedEventsMax, eventStride, flat<Check<EventRow[number]>[]>(...event))],
+  [Tag.recent]: [uint, uint],
 };
 
 const isReads = flat(key, uint);

@@ -10,12 +10,14 @@
  */
 import { encodeBody } from '../../client/wire/codec.ts';
 import type { ErrorCode } from '../../client/wire/errors.ts';
+import { EventKind } from '../../client/wire/events.ts';
 import { limits } from '../../client/wire/limits.ts';
-import { ABORT, AbortReason, Tag, type Commit, type Decision, type Key, type Message, type Operations, type Value, type Version } from '../../client/wire/messages.ts';
+import { ABORT, AbortReason, formatTxnId, Tag, type Commit, type Decision, type Key, type Message, type Operations, type Value, type Version } from '../../client/wire/messages.ts';
 import type { Group, Topology } from '../cluster/topology.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Store } from '../store/store.ts';
 import { parseBody, type ParsedBody } from './body.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { HybridClock } from './clock.ts';
 import type { Coordinator, Refusal } from './coordinator.ts';
 import { covers, KeyQueue, placeFor, type Place } from './key-queue.ts';
@@ -45,6 +47,9 @@ export interface CommitsOptions {
   readonly turnLeaseMs: number;
   /** The protocol of transactions that name none, by its number. */
   readonly defaultProtocol: number;
+  readonly incarnation: number;
+  /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
+  readonly chronicle?: Chronicle;
 }
 
 /** What MessagePack adds to the keys and values of the largest transaction. */
@@ -157,6 +162,7 @@ export class Commits {
       bytes, body, place, state: 'waiting', leaseUntilMs: 0, answered: false,
     };
     this.#attempts.add(attempt);
+    this.#note(EventKind.requested, attempt, 0, protocolNumber);
     this.#begin(attempt, held);
   }
 
@@ -194,7 +200,7 @@ export class Commits {
     if (held !== null) this.#leave(held);
     // Reads alone are in nobody's way, so they don't stand in line either.
     if (isReadOnly(attempt)) this.#confirm(attempt, false);
-    else this.#queue.enter(attempt.place);
+    else this.#queueUp(attempt);
   }
 
   /** First in line. Waits for locks of others on this replica, then asks all replicas. */
@@ -204,7 +210,9 @@ export class Commits {
     const { keys, exclusive } = attempt.place;
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] as Key;
-      if (ledger.locks.holderOf(key, exclusive[i] as boolean) === null) continue;
+      const holder = ledger.locks.holderOf(key, exclusive[i] as boolean);
+      if (holder === null) continue;
+      this.#note(EventKind.queued, attempt, 0, 0, 0, key, formatTxnId(holder.id));
       return ledger.locks.whenFree(key, exclusive[i] as boolean, () => during(() => this.#run(attempt)), () => !this.#attempts.has(attempt));
     }
     const { readKeys, readVersions, readPartitions } = attempt.body;
@@ -272,6 +280,7 @@ export class Commits {
 
   #confirm(attempt: Attempt, inLine: boolean): void {
     attempt.state = 'running';
+    this.#note(EventKind.confirming, attempt);
     const { readKeys, readVersions } = attempt.body;
     this.#options.reads.confirm(
       readKeys, readVersions, attempt.deadlineAtMs,
@@ -280,7 +289,7 @@ export class Commits {
         if (inLine || !attempt.wantTurn) return this.#lost(attempt, { reason: AbortReason.stale, key: staleKey });
         attempt.state = 'waiting';
         attempt.place.onTurn = () => this.#lost(attempt, { reason: AbortReason.stale, key: staleKey });
-        this.#queue.enter(attempt.place);
+        this.#queueUp(attempt);
       },
       (why) => this.#readFailed(attempt, why),
     );
@@ -328,7 +337,20 @@ export class Commits {
   #answer(attempt: Attempt, message: Message): void {
     if (attempt.answered) return;
     attempt.answered = true;
+    if (message[0] === Tag.committed) this.#note(EventKind.answered, attempt, Tag.committed, 0, message[2]);
+    else if (message[0] === Tag.aborted) this.#note(EventKind.answered, attempt, Tag.aborted, message[2], 0, message[3]);
+    else if (message[0] === Tag.failed) this.#note(EventKind.answered, attempt, Tag.failed, 0, 0, null, message[2]);
     attempt.client.send(message);
+  }
+
+  #queueUp(attempt: Attempt): void {
+    const behind = this.#queue.enter(attempt.place);
+    if (behind !== null) this.#note(EventKind.queued, attempt, 0, 0, 0, behind);
+  }
+
+  #note(kind: EventKind, { number }: Attempt, about = 0, first = 0, second = 0, key: Key | null = null, text: string | null = null): void {
+    const { chronicle, topology, incarnation } = this.#options;
+    chronicle?.note(kind, topology.self, incarnation, number, about, null, first, second, key, text);
   }
 
   #leave(attempt: Attempt): void {

@@ -5,10 +5,12 @@
  * transaction's protocol says. It proposes at most one value, at round 0. When its proposal is refused or goes
  * unanswered it lets go: from then on the transaction is a recoverer's, and the outcome is learned like anybody else's.
  */
+import { EventKind } from '../../client/wire/events.ts';
 import { ABORT, AbortReason, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decided, type Decision, type Key, type Marks, type Rejected, type TxnId, type VoteMessage } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import { membersOf, type Group, type Topology } from '../cluster/topology.ts';
 import type { ParsedBody } from './body.ts';
+import type { Chronicle } from './chronicle.ts';
 import { isQuorum, wait, type CommitProtocol, type Patience } from './protocols/protocol.ts';
 
 export interface CoordinatorOptions {
@@ -24,6 +26,8 @@ export interface CoordinatorOptions {
   readonly recoveryDelayMs: number;
   /** Hands a transaction over to be recovered. */
   readonly recover: (id: TxnId, epoch: number, protocol: number, partitions: readonly number[], onOutcome: (decision: Decision) => void) => void;
+  /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
+  readonly chronicle?: Chronicle;
 }
 
 /** Why a transaction was aborted, as far as the votes told. */
@@ -208,6 +212,7 @@ export class Coordinator {
     for (const running of [...this.#running.values()]) {
       const member = running.members.indexOf(peer);
       if (running.phase !== 'voting' || member < 0 || running.votes[member] !== Vote.none) continue;
+      this.#options.chronicle?.note(EventKind.lost, running.id.node, running.id.incarnation, running.id.number, 0, peer);
       this.#count(running, member, absent, 0);
       this.#advance(running);
     }
@@ -288,6 +293,7 @@ export class Coordinator {
   #handOver(running: Running): void {
     running.phase = 'handedOver';
     this.counters.handedOver++;
+    this.#options.chronicle?.note(EventKind.handedOver, running.id.node, running.id.incarnation, running.id.number);
     running.start.onDoubt();
     this.#options.recover(running.id, running.epoch, running.start.protocolNumber, running.start.body.partitions, (decision) => this.#learn(running, decision));
   }
@@ -338,6 +344,7 @@ export class Coordinator {
   #note(running: Running, decision: Decision): void {
     const { counters } = this;
     const fast = running.phase === 'voting';
+    this.#options.chronicle?.note(EventKind.decided, running.id.node, running.id.incarnation, running.id.number, 0, null, fast ? 1 : 0, decision);
     if (decision === ABORT) counters[fast ? 'fastAborts' : 'slowAborts']++;
     else counters[fast ? 'fastCommits' : 'slowCommits']++;
     if (fast && decision !== ABORT) this.#fastCommitMs += (this.#options.nowMs() - running.startedAtMs - this.#fastCommitMs) / 16;

@@ -29,8 +29,10 @@ export class KeyQueue {
   /** Whose turn it is and who does not know yet; null while nobody is being told. */
   #ready: Place[] | null = null;
 
-  enter(place: Place): void {
+  /** Returns the first of its keys at which others come before it; null if there is none. */
+  enter(place: Place): Key | null {
     let missing = 0;
+    let behind: Key | null = null;
     for (let i = 0; i < place.keys.length; i++) {
       const key = place.keys[i] as Key;
       const exclusive = place.exclusive[i] as boolean;
@@ -38,10 +40,13 @@ export class KeyQueue {
       if (queue === undefined) this.#queues.set(key, (queue = []));
       const granted = queue.length === 0 || (!exclusive && queue.every((waiter) => !waiter.exclusive));
       queue.push({ place, exclusive, granted });
-      if (!granted) missing++;
+      if (granted) continue;
+      behind ??= key;
+      missing++;
     }
     this.#missing.set(place, missing);
     if (missing === 0) place.onTurn();
+    return behind;
   }
 
   leave(place: Place): void {

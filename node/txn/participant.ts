@@ -4,6 +4,7 @@
  * Each handler looks, enters a record into the ledger if something must be remembered, and answers when the journal is on
  * disk. That order (persist, then send) is the whole of a replica's honesty, and `#afterwards` is its one place.
  */
+import { EventKind } from '../../client/wire/events.ts';
 import { ABORT, formatTxnId, UNDECIDED, Vote, Tag, type Accept, type Decide, type Marks, type Message, type Prepare, type Recover, type TxnId, type VoteMessage } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Topology } from '../cluster/topology.ts';
@@ -11,6 +12,7 @@ import { invariant } from '../invariant.ts';
 import { Kind } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { compareBallots } from './ballot.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { HybridClock } from './clock.ts';
 import type { Ledger } from './ledger.ts';
 import { protocols } from './protocols/registry.ts';
@@ -28,6 +30,8 @@ export interface ParticipantOptions {
   readonly during: (work: () => void) => void;
   /** Runs an action at the end of this turn of the event loop. */
   readonly defer: (action: () => void) => void;
+  /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
+  readonly chronicle?: Chronicle;
 }
 
 export class Participant {
@@ -38,13 +42,14 @@ export class Participant {
   readonly #outbox: Outbox;
   readonly #during: (work: () => void) => void;
   readonly #defer: (action: () => void) => void;
+  readonly #chronicle: Chronicle | undefined;
   /** Acknowledgements of outcomes that wait for the journal, by coordinator's life. */
   readonly #acknowledgements = new Map<string, { node: string; incarnation: number; numbers: number[] }>();
   #acknowledgementAwaited = false;
   /** `forcedWrites`: records that a message waited for, on their way to the disk; `acknowledged`: outcomes whose being durable here was told to other nodes. */
   readonly counters = { forcedWrites: 0, acknowledged: 0 };
 
-  constructor({ topology, store, ledger, clock, outbox, during, defer }: ParticipantOptions) {
+  constructor({ topology, store, ledger, clock, outbox, during, defer, chronicle }: ParticipantOptions) {
     this.#topology = topology;
     this.#store = store;
     this.#ledger = ledger;
@@ -52,6 +57,7 @@ export class Participant {
     this.#outbox = outbox;
     this.#during = during;
     this.#defer = defer;
+    this.#chronicle = chronicle;
   }
 
   onPrepare(from: string, message: Prepare): void {
@@ -121,6 +127,7 @@ export class Participant {
       // With a vote the journal has the values already, in whatever segment: an undecided record is carried along.
       const journalled = known !== undefined && known.timestamp !== 0;
       this.#ledger.enter([Kind.outcome, node, incarnation, number, decision, journalled ? null : values]);
+      this.#chronicle?.note(EventKind.applied, node, incarnation, number, 0, null, 0, decision);
     }
     if (from !== node) return;
     const protocol = known === undefined || known.timestamp === 0 ? undefined : protocols[known.protocol];
@@ -152,7 +159,10 @@ export class Participant {
   /** Persist, then send. */
   #afterwards(to: string, message: Message): void {
     this.counters.forcedWrites++;
-    this.#store.whenDurable(() => this.#during(() => void this.#outbox.send(to, message)));
+    this.#store.whenDurable(() => this.#during(() => {
+      this.#chronicle?.noteMessage(EventKind.forced, null, message);
+      this.#outbox.send(to, message);
+    }));
   }
 
   /** Tells the coordinator that the outcome is durable here: one message for all that one flush made so. It comes soon only if somebody waits for it. */
@@ -170,14 +180,17 @@ export class Participant {
 
   #flushAcknowledgements(): void {
     const ready = [...this.#acknowledgements.values()];
+    const isForced = this.#acknowledgementAwaited;
     const tell = (): void => this.#during(() => {
       for (const { node, incarnation, numbers } of ready) {
-        const sent = this.#outbox.send(node, [Tag.decided, node, incarnation, numbers]);
+        const message: Message = [Tag.decided, node, incarnation, numbers];
+        if (isForced) this.#chronicle?.noteMessage(EventKind.forced, null, message);
+        const sent = this.#outbox.send(node, message);
         if (sent && node !== this.#topology.self) this.counters.acknowledged += numbers.length;
       }
     });
     this.#acknowledgements.clear();
-    if (this.#acknowledgementAwaited) this.#store.whenDurable(tell);
+    if (isForced) this.#store.whenDurable(tell);
     else this.#store.alongWithNext(tell);
     this.#acknowledgementAwaited = false;
   }

@@ -20,12 +20,14 @@
  * where to begin; what counts is the record of some replica. If none shows one, a majority of every group there is must
  * have said so: then no group can ever vote for it, and under every protocol it is aborted.
  */
+import { EventKind } from '../../client/wire/events.ts';
 import { ABORT, formatTxnId, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decision, type Finished, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import { membersOf, type Group, type Topology } from '../cluster/topology.ts';
 import { invariant } from '../invariant.ts';
 import type { Log } from '../runtime/runtime.ts';
 import { parseBody } from './body.ts';
+import type { Chronicle } from './chronicle.ts';
 import { protocols } from './protocols/registry.ts';
 import { highestAccepted, isQuorum, type CommitProtocol, type Witness } from './protocols/protocol.ts';
 
@@ -39,6 +41,8 @@ export interface RecoveryOptions {
   readonly roundTimeoutMs: number;
   /** Has this node voted OK on it, and not heard what became of it? */
   readonly isHeld: (id: TxnId) => boolean;
+  /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
+  readonly chronicle?: Chronicle;
 }
 
 /** What a transaction is asked for by name, and everything needed to recover it. */
@@ -149,6 +153,7 @@ export class Recovery {
       };
       this.#attempts.set(name, attempt);
       this.counters.started++;
+      this.#options.chronicle?.note(EventKind.recovering, id.node, id.incarnation, id.number, 0, null, 0, 0, null, why);
       this.#options.log.info({ txn: name, protocol: protocol?.name, why }, 'transaction recovery');
       this.#begin(attempt, partitions);
     } else if (protocol !== null) {
@@ -235,6 +240,8 @@ export class Recovery {
       attempt.blockedSinceMs = nowMs();
       this.counters.blocked++;
       const { protocol, waitsFor } = this.#describeBlocked(attempt, attempt.blockedSinceMs);
+      const { node, incarnation, number } = attempt.id;
+      for (const member of waitsFor) this.#options.chronicle?.note(EventKind.blocked, node, incarnation, number, 0, member);
       log.warn({ txn: formatTxnId(attempt.id), protocol, waitsFor }, 'transaction blocked');
     }
     return true;
@@ -350,6 +357,7 @@ export class Recovery {
   #end(attempt: Attempt, decision: Decision): void {
     const name = formatTxnId(attempt.id);
     this.#attempts.delete(name);
+    this.#options.chronicle?.note(EventKind.recovered, attempt.id.node, attempt.id.incarnation, attempt.id.number, 0, null, attempt.rounds, decision);
     if (decision > ABORT) this.counters.committed++;
     else this.counters.aborted++;
     const tookMs = Math.round(this.#options.nowMs() - attempt.startedAtMs);

@@ -1,4 +1,5 @@
 /** One well-formed message of each tag, with the edges of each field's range among them. */
+import { EventKind } from '../../../client/wire/events.ts';
 import { Tag } from '../../../client/wire/messages.ts';
 import type { Message, MessageOf } from '../../../client/wire/messages.ts';
 
@@ -48,6 +49,9 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.status]: [Tag.status, 1],
   [Tag.statusIs]: [Tag.statusIs, 1, { inFlight: 3, lag: [0, 1], name: 'n1', up: true }],
   [Tag.failed]: [Tag.failed, 1, 'overloaded', 'the queue is full'],
+  [Tag.explain]: [Tag.explain, 1, ...id],
+  [Tag.explained]: [Tag.explained, 1, [...id, EventKind.sent, Tag.vote, 1_763_700_000_000.123, 'n2', 3, timestamp, highKey, 'n2:3:4', ...id, EventKind.applied, 0, -0.5, null, 0, -1, null, null]],
+  [Tag.recent]: [Tag.recent, 1, 100],
 };
 
 export const allSamples: readonly Message[] = Object.values(samples);
