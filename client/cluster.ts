@@ -2,7 +2,9 @@
 import type { Key } from './keys.ts';
 import { settingsOf, type ConnectOptions, type ConnectOptionsInEnvironment, type OperationOptions, type TransactionOptions, type WriteOptions } from './options.ts';
 import { Router, type ClientStats } from './routing.ts';
-import { GetCall, StatusCall, WriteCall, type NodeStatus } from './single.ts';
+import { InquiryCall } from './everyone.ts';
+import { GetCall, statusInquiry, WriteCall, type NodeStatus, type Written } from './single.ts';
+import { explainInquiry, parseTransaction, recentInquiry, storyOf, summariesOf, type Story, type TransactionSummary } from './story.ts';
 import { decodeOrUndefined, entryOf, type Transaction, type VersionedValue } from './transaction.ts';
 import { TransactionRun } from './transaction-run.ts';
 import type { Call } from './call.ts';
@@ -68,12 +70,12 @@ export class Database {
    * Sets a key, whatever it held. Durable on a majority of its replicas when it resolves, to the version it has got.
    * Rejects also with `value-unsupported` and `value-too-large`, before anything is sent, and with TransactionOutcomeUnknown.
    */
-  set(key: Key, value: unknown, options?: WriteOptions): Promise<{ version: number }> {
+  set(key: Key, value: unknown, options?: WriteOptions): Promise<Written> {
     return begin(() => new WriteCall(this.#router, key, encodeValue(value), options));
   }
 
   /** Deletes a key, whether it is there or not. Otherwise as `set`. */
-  delete(key: Key, options?: WriteOptions): Promise<{ version: number }> {
+  delete(key: Key, options?: WriteOptions): Promise<Written> {
     return begin(() => new WriteCall(this.#router, key, null, options));
   }
 
@@ -97,7 +99,22 @@ export class Database {
 
   /** What every node says of itself. Nodes that don't answer within the timeout are told as `reachable: false`. */
   status(options?: OperationOptions): Promise<NodeStatus[]> {
-    return begin(() => new StatusCall(this.#router, options));
+    return begin(() => new InquiryCall(this.#router, options, statusInquiry));
+  }
+
+  /**
+   * How one recent transaction went: every vote with its reason, every forced write, every round, as all nodes that
+   * answer remember it. Its name is what a write resolves to as `transaction`, what `tx.name` says, and what errors carry in
+   * their details. A transaction of which nobody remembers anything has a story without events.
+   */
+  async explain(transaction: string, options?: OperationOptions): Promise<Story> {
+    const id = parseTransaction(transaction);
+    return storyOf(id, await begin(() => new InquiryCall(this.#router, options, explainInquiry(id))));
+  }
+
+  /** The latest transactions that the nodes remember, the newest first; 20 of them unless told otherwise, 500 at most. */
+  async recent(count = 20, options?: OperationOptions): Promise<TransactionSummary[]> {
+    return summariesOf(await begin(() => new InquiryCall(this.#router, options, recentInquiry(count))), count);
   }
 
   /** Counts of all writes and transactions through this handle so far. */

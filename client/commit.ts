@@ -15,7 +15,7 @@ import type { Router } from './routing.ts';
 import { encodeBody } from './wire/codec.ts';
 import type { Timer } from './wire/environment.ts';
 import { DtpError } from './wire/errors.ts';
-import { Tag, type Aborted, type TxnId, type Version } from './wire/messages.ts';
+import { formatTxnId, Tag, type Aborted, type TxnId, type Version } from './wire/messages.ts';
 import type { Session } from './wire/session.ts';
 
 /** For whom it is committed. One of these is called, once, unless the commit is abandoned first. */
@@ -100,6 +100,11 @@ export class Commit implements Exchange, NumberSeeker {
 
   start(): void {
     this.#route(null);
+  }
+
+  /** The name of the transaction that was sent last, if one was that may have an effect, or had none. */
+  get name(): string | undefined {
+    return this.#txn === null ? undefined : formatTxnId(this.#txn);
   }
 
   /** A message has left that may have an effect. */

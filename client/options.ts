@@ -88,7 +88,7 @@ export function protocolOf(given: CommitProtocolName | undefined, otherwise: num
   return given === undefined ? otherwise : protocolNumber(given);
 }
 
-function boundedInteger(name: string, value: unknown, max: number): number {
+export function boundedInteger(name: string, value: unknown, max: number): number {
   if (Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= max) return value as number;
   throw invalid(name, `a whole number from 1 to ${max}`, value);
 }

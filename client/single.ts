@@ -1,10 +1,10 @@
 /** Calls on a single key, and on no key: a linearizable read, a blind write, every node's status. */
 import { Call, type Obstacle } from './call.ts';
 import { Commit, type Committer } from './commit.ts';
+import type { Inquiry, Member } from './everyone.ts';
 import { orderOfWrite, type Order } from './footprint.ts';
 import { encodeKey, type Key } from './keys.ts';
 import { protocolOf, type OperationOptions, type WriteOptions } from './options.ts';
-import type { Answer, Exchange, Peer } from './peer.ts';
 import { Reading, type Located, type Reader } from './reading.ts';
 import { backoffMs } from './retry.ts';
 import type { Router } from './routing.ts';
@@ -64,8 +64,16 @@ export class GetCall<R> extends Call<R> implements Reader<Located> {
   }
 }
 
+/** What a write resolves to. */
+export interface Written {
+  /** At which it was committed: larger in every later write of the key. */
+  readonly version: number;
+  /** The name of the transaction that it was, as logs and `explain` know it. */
+  readonly transaction: string;
+}
+
 /** A write of one key that depends on nothing: a transaction of one message, repeated while it collides. */
-export class WriteCall extends Call<{ version: Version }> implements Committer {
+export class WriteCall extends Call<Written> implements Committer {
   readonly #key: Key;
   readonly #order: Order;
   readonly #protocol: number | null;
@@ -97,7 +105,7 @@ export class WriteCall extends Call<{ version: Version }> implements Committer {
   }
 
   protected details(): Record<string, unknown> {
-    return { key: this.#key, attempts: this.#attempts };
+    return { key: this.#key, attempts: this.#attempts, ...(this.#commit?.name !== undefined && { transaction: this.#commit.name }) };
   }
 
   protected release(): void {
@@ -106,7 +114,7 @@ export class WriteCall extends Call<{ version: Version }> implements Committer {
   }
 
   committed(version: Version): void {
-    this.succeed({ version });
+    this.succeed({ version, transaction: this.#commit?.name as string });
   }
 
   aborted(): void {
@@ -120,10 +128,7 @@ export class WriteCall extends Call<{ version: Version }> implements Committer {
 }
 
 /** One node's own account of itself, or why there is none. */
-export interface NodeStatus {
-  readonly id: string;
-  /** Its address, as the cluster's members know it. */
-  readonly url: string;
+export interface NodeStatus extends Member {
   /** Whether this client has its answer. If not, `reason` says why, and there is nothing else. */
   readonly reachable: boolean;
   readonly reason?: string;
@@ -131,86 +136,12 @@ export interface NodeStatus {
   readonly [detail: string]: unknown;
 }
 
-/** Asks every node; those that don't answer in time are told as unreachable, so it always succeeds. */
-export class StatusCall extends Call<NodeStatus[]> {
-  readonly #questions: StatusQuestion[] = [];
-
-  protected start(): void {
-    for (const { id, url, peer } of this.router.members) this.#questions.push(new StatusQuestion(id, url, peer, () => this.#check()));
-    for (const question of this.#questions) question.ask();
-    this.#check();
-  }
-
-  protected get inFlight(): boolean {
-    return false;
-  }
-
-  protected get obstacle(): Obstacle | null {
-    return null;
-  }
-
-  protected details(): Record<string, unknown> {
-    return {};
-  }
-
-  protected release(): void {
-    for (const question of this.#questions) question.abandon();
-  }
-
-  protected override stopped(error: DtpError): void {
-    if (error.code !== 'deadline-exceeded') return this.fail(error);
-    this.succeed(this.#questions.map((question) => question.answer ?? question.without(`no answer within ${this.timeoutMs} ms`)));
-  }
-
-  #check(): void {
-    const answers: NodeStatus[] = [];
-    for (const { answer } of this.#questions) if (answer !== null) answers.push(answer);
-    if (answers.length === this.#questions.length) this.succeed(answers);
-  }
-}
-
-class StatusQuestion implements Exchange {
-  answer: NodeStatus | null = null;
-  readonly #id: string;
-  readonly #url: string;
-  readonly #peer: Peer;
-  readonly #done: () => void;
-  #request = 0;
-
-  constructor(id: string, url: string, peer: Peer, done: () => void) {
-    this.#id = id;
-    this.#url = url;
-    this.#peer = peer;
-    this.#done = done;
-  }
-
-  ask(): void {
-    if (this.#peer.session === null) {
-      this.answer = this.without(this.#peer.downReason || 'it has not answered yet');
-      return;
-    }
-    this.#request = this.#peer.expect(this);
-    this.#peer.send([Tag.status, this.#request]);
-  }
-
-  abandon(): void {
-    this.#peer.forget(this.#request);
-  }
-
-  answered(answer: Answer): void {
+/** Every node's status. */
+export const statusInquiry: Inquiry<NodeStatus> = {
+  message: (request) => [Tag.status, request],
+  answered: (node, answer) => {
     const told: unknown = answer[0] === Tag.statusIs ? answer[2] : {};
-    this.answer = answer[0] === Tag.failed
-      ? this.without(`${answer[2]}: ${answer[3]}`)
-      : { ...(typeof told === 'object' ? told : {}), id: this.#id, url: this.#url, reachable: true };
-    this.#done();
-  }
-
-  lost(): void {
-    this.answer = this.without(this.#peer.downReason);
-    this.#done();
-  }
-
-  without(reason: string): NodeStatus {
-    return { id: this.#id, url: this.#url, reachable: false, reason };
-  }
-}
+    return { ...(typeof told === 'object' ? told : {}), ...node, reachable: true };
+  },
+  silent: (node, reason) => ({ ...node, reachable: false, reason }),
+};

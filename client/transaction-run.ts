@@ -70,7 +70,8 @@ export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entr
   }
 
   protected details(): Record<string, unknown> {
-    return { attempts: this.#attempts, ...(this.#contendedKey === undefined ? {} : { key: this.#contendedKey }) };
+    const transaction = this.#attempts === 0 ? undefined : this.#transaction.name;
+    return { attempts: this.#attempts, ...(this.#contendedKey !== undefined && { key: this.#contendedKey }), ...(transaction !== undefined && { transaction }) };
   }
 
   protected override stopped(error: DtpError): void {
@@ -140,7 +141,9 @@ export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entr
     const turn = this.#turn?.serves(order) === true ? this.#turn : null;
     if (turn === null) this.#giveUpTurn();
     this.#turn = null;
-    return new Commit(this.router, this, order, this.#protocol, order.reads.length > 0, turn);
+    const commit = new Commit(this.router, this, order, this.#protocol, order.reads.length > 0, turn);
+    this.#transaction.sentBy(commit);
+    return commit;
   }
 
   committed(): void {
@@ -161,7 +164,7 @@ export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entr
     }
     if (this.#attempts >= this.#maxAttempts) {
       if (phase.at === 'checking') return this.fail(phase.thrown);
-      return this.fail(new DtpError('conflict', `Other transactions got in the way ${this.#attempts} times${this.#contendedKey === undefined ? '' : `, the last time at ${inspect(this.#contendedKey)}`}.`, { attempts: this.#attempts, key: this.#contendedKey }));
+      return this.fail(new DtpError('conflict', `Other transactions got in the way ${this.#attempts} times${this.#contendedKey === undefined ? '' : `, the last time at ${inspect(this.#contendedKey)}`}.`, this.details()));
     }
     if (turn !== null) return this.#attempt(fresh ?? []);
     this.#phase = { at: 'pausing', timer: this.router.later(backoffMs(this.router.environment, this.#attempts), () => this.#attempt([])) };

@@ -42,11 +42,20 @@ export class Transaction {
   #wanted: Entry[] = [];
   /** Why nothing more can be done with it; null as long as the function runs. An error is made when somebody is to get it. */
   #over: (() => DtpError) | null = null;
+  #commit: { readonly name: string | undefined } | null = null;
 
   /** Made by `db.transaction`. */
   constructor(footprint: Footprint, fetch: (entries: readonly Entry[]) => void) {
     this.#footprint = footprint;
     this.#fetch = fetch;
+  }
+
+  /**
+   * What nodes, their logs and `db.explain` call this attempt, as 'n1:3:42'; `undefined` until the function has returned and
+   * the attempt was sent. Keep `tx` to ask for it later: each attempt has a `tx` of its own.
+   */
+  get name(): string | undefined {
+    return this.#commit?.name;
   }
 
   /**
@@ -94,6 +103,11 @@ export class Transaction {
   /** Raises the key's value to `operand` if it is less, or absent. */
   max(key: Key, operand: number | bigint): void {
     this.#operate('max', key, operand, undefined);
+  }
+
+  /** This is how it is sent. @internal */
+  sentBy(commit: { readonly name: string | undefined }): void {
+    this.#commit = commit;
   }
 
   /** Takes what a reading brought. @internal */

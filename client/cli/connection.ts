@@ -30,6 +30,20 @@ function milliseconds(text: string): number {
   return Number(text);
 }
 
+/** `connect` returns with the first node's answer; the others of a healthy cluster follow within this time. */
+const gatheringMs = 1_000;
+const gatheringStepMs = 50;
+
+/** Asks again until all nodes have answered, for a moment. */
+export async function untilComplete<T>(ask: () => Promise<T>, isComplete: (answer: T) => boolean): Promise<T> {
+  const untilMs = performance.now() + gatheringMs;
+  for (;;) {
+    const answer = await ask();
+    if (isComplete(answer) || performance.now() >= untilMs) return answer;
+    await new Promise((resume) => setTimeout(resume, gatheringStepMs));
+  }
+}
+
 /** Connects, does the work and disconnects, whatever comes of it. */
 export async function withDatabase<T>({ nodes, config, timeout }: ConnectionOptions, work: (db: Database) => Promise<T>): Promise<T> {
   const file = nodes === undefined ? readClusterFile(config ?? clusterFileDefault) : undefined;

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../index.ts';
 
 export const exitCodes = {
   done: 0,
-  /** `get`: a key is absent. `status`: a node does not answer. */
+  /** `get`: a key is absent. `status`: a node does not answer. `explain`: nothing is known of it. */
   absent: 1,
   /** Certainly without effect, and it may succeed when tried again: a conflict, a deadline, an overload. */
   aborted: 2,
@@ -67,7 +67,7 @@ export class InputError extends Error {
 export const exitCodesHelp = `
 Exit codes:
   0   done
-  1   get: a key is absent; status: a node does not answer
+  1   get: a key is absent; status: a node does not answer; explain: nothing is known
   2   no effect, may be tried again (conflict, deadline, overload)
   3   no effect, too few nodes could be reached
   4   unknown whether it took effect: read before you repeat it

@@ -6,6 +6,7 @@ import { DtpError } from '../index.ts';
 import { registerDelete } from './delete.ts';
 import { endingOf, exitCodes, InputError } from './exit-codes.ts';
 import type { Ending } from './exit-codes.ts';
+import { registerExplain } from './explain.ts';
 import { registerGet } from './get.ts';
 import { registerNode } from './node.ts';
 import { registerSet } from './set.ts';
@@ -62,6 +63,7 @@ registerGet(program, terminal, finish);
 registerSet(program, terminal, finish);
 registerDelete(program, terminal, finish);
 registerStatus(program, terminal, finish);
+registerExplain(program, terminal, finish);
 
 try {
   await program.parseAsync();

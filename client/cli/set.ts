@@ -38,14 +38,16 @@ export function registerSet(program: Command, terminal: Terminal, finish: (code:
 async function set(words: readonly string[], options: SetOptions, terminal: Terminal): Promise<number> {
   if (words.length % 2 !== 0) throw new InputError(`a value is missing for the key ${words.at(-1)}`, 'usage');
   const writes = words.flatMap((word, index) => (index % 2 === 0 ? [{ key: parseKey(word), value: valueOf(words[index + 1] ?? '', options.string === true) }] : []));
-  await withDatabase(options, async (db) => {
+  const transaction = await withDatabase(options, async (db) => {
     const [first] = writes;
-    if (writes.length === 1 && first !== undefined) return db.set(first.key, first.value);
-    return db.transaction((tx) => {
-      for (const { key, value } of writes) tx.set(key, value);
+    if (writes.length === 1 && first !== undefined) return (await db.set(first.key, first.value)).transaction;
+    const tx = await db.transaction((current) => {
+      for (const { key, value } of writes) current.set(key, value);
+      return current;
     });
+    return tx.name;
   });
-  for (const { key } of writes) terminal.out(options.json === true ? machineReadable({ key, written: true }) : `${formatKey(key)} is written`);
+  for (const { key } of writes) terminal.out(options.json === true ? machineReadable({ key, written: true, transaction }) : `${formatKey(key)} is written`);
   return exitCodes.done;
 }
 

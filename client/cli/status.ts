@@ -1,15 +1,14 @@
 /** `dtp status`: what every node says of itself, side by side. */
 import type { Command } from 'commander';
-import type { Database, NodeStatus } from '../index.ts';
-import { withConnectionOptions, withDatabase } from './connection.ts';
+import type { NodeStatus } from '../index.ts';
+import { untilComplete, withConnectionOptions, withDatabase } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { exitCodes } from './exit-codes.ts';
 import { table } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
-/** `connect` returns with the first node's answer; the others of a healthy cluster follow within this time. */
-const gatheringMs = 1_000;
-const gatheringStepMs = 50;
+/** A node that takes longer to tell of itself counts as silent. */
+const answerMs = 1_000;
 
 const help = `
 Columns:
@@ -30,20 +29,11 @@ export function registerStatus(program: Command, terminal: Terminal, finish: (co
 }
 
 async function status(options: ConnectionOptions, terminal: Terminal): Promise<number> {
-  const nodes = await withDatabase(options, gather);
+  const nodes = await withDatabase(options, (db) => untilComplete(() => db.status({ timeoutMs: answerMs }), (all) => all.every((node) => node.reachable)));
   const answering = nodes.filter((node) => node.reachable);
   if (options.json === true) terminal.out(JSON.stringify({ nodes }));
   else for (const line of describeStatus(nodes, terminal)) terminal.out(line);
   return answering.length === nodes.length ? exitCodes.done : exitCodes.absent;
-}
-
-async function gather(db: Database): Promise<NodeStatus[]> {
-  const untilMs = performance.now() + gatheringMs;
-  for (;;) {
-    const nodes = await db.status({ timeoutMs: gatheringMs });
-    if (nodes.every((node) => node.reachable) || performance.now() >= untilMs) return nodes;
-    await new Promise((resume) => setTimeout(resume, gatheringStepMs));
-  }
 }
 
 export function describeStatus(nodes: readonly NodeStatus[], { paint }: Pick<Terminal, 'paint'>): string[] {

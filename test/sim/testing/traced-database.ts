@@ -2,7 +2,7 @@
  * The database handle of production, which tells the trace what is asked of it: a failure is understood by the calls that
  * led to it, and by which of them the client had to repeat.
  */
-import { Database, DtpError, type Key, type OperationOptions, type Transaction, type TransactionOptions, type VersionedValue, type WriteOptions } from '../../../client/index.ts';
+import { Database, DtpError, type Key, type OperationOptions, type Transaction, type TransactionOptions, type VersionedValue, type WriteOptions, type Written } from '../../../client/index.ts';
 import { inspect } from '../../../client/inspect.ts';
 import type { Router } from '../../../client/routing.ts';
 
@@ -56,11 +56,11 @@ export class TracedDatabase extends Database {
     return this.#told(`entry ${inspect(key)}`, () => super.entry<T>(key, options));
   }
 
-  override set(key: Key, value: unknown, options?: WriteOptions): Promise<{ version: number }> {
+  override set(key: Key, value: unknown, options?: WriteOptions): Promise<Written> {
     return this.#told(`set ${inspect(key)} ${inspect(value)}`, () => super.set(key, value, options));
   }
 
-  override delete(key: Key, options?: WriteOptions): Promise<{ version: number }> {
+  override delete(key: Key, options?: WriteOptions): Promise<Written> {
     return this.#told(`delete ${inspect(key)}`, () => super.delete(key, options));
   }
 
