@@ -4,6 +4,9 @@ import { formatKey } from './keys.ts';
 import { table } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
+/** Nodes read their wall clocks to the millisecond, so two good ones may differ by this much. */
+const clockNoiseMs = 2;
+
 type Paint = Pick<Terminal, 'paint'>;
 
 /** One line for each event; what a node sends to several others at once is one. */
@@ -46,7 +49,7 @@ function headOf({ transaction, protocol, outcome, version, reason, key, atMs, to
 
 function notesOn({ nodes }: Story): string[] {
   const silent = nodes.filter((node) => node.silent !== undefined).map(({ node, silent }) => `${node} does not answer (${silent}): what it knew is missing here.`);
-  const apart = nodes.filter(({ clockAheadMs }) => clockAheadMs !== 0).map(({ node, clockAheadMs }) => (
+  const apart = nodes.filter(({ clockAheadMs }) => Math.abs(clockAheadMs) >= clockNoiseMs).map(({ node, clockAheadMs }) => (
     `The clock of ${node} is ${Math.abs(clockAheadMs).toFixed(2)} ms ${clockAheadMs > 0 ? 'ahead' : 'behind'}, as the messages show; its times are set right.`));
   return silent.length + apart.length === 0 ? [] : ['', ...silent, ...apart];
 }
