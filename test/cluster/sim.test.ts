@@ -92,9 +92,9 @@ describe('the simulation', () => {
 
 describe('the hunt for planted bugs', () => {
   it('catches a bug, and says by which seed and how', async () => {
-    const { code, output, errors } = await planted('--bug', 'incarnation-not-counted', '--seeds', '40', '--jobs', '1');
+    const { code, output, errors } = await planted('--bug', 'orphans-presumed-aborted', '--seeds', '40', '--jobs', '1');
     expect({ code, errors }).toEqual({ code: 0, errors: '' });
-    expect(output).toMatch(/^incarnation-not-counted +\d+ +\d+ +\w+: \S/m);
+    expect(output).toMatch(/^orphans-presumed-aborted +\d+ +\d+ +\w+: \S/m);
     expect(output).toMatch(/^1 of 1 planted bugs caught$/m);
   });
 
