@@ -34,7 +34,6 @@ describe('the catalogue', () => {
  */
 const knownSeeds: Readonly<Record<string, number>> = {
   'recovery-aborts': 14,
-  'fast-commit-by-majority': 125,
   'slow-commit-without-acceptors': 32,
   'stale-read-accepted': 5,
   'orphans-presumed-aborted': 5,
