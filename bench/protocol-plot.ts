@@ -1,5 +1,5 @@
 /** The comparison of commit protocols as one picture, an SVG. */
-import { init, type EChartsOption } from 'echarts';
+import { init, type BarSeriesOption, type CustomSeriesOption, type EChartsOption } from 'echarts';
 import type { CommitProtocol } from '../client/index.ts';
 import type { LossRow } from './protocols.ts';
 import type { Spread, TurnSummary } from './protocol-summary.ts';
@@ -22,6 +22,8 @@ const outcomeWords: Readonly<Record<string, string>> = { 'committed': 'commit', 
 interface Bar {
   readonly value: number;
   readonly label: string;
+  /** Where a whisker begins and ends. */
+  readonly spread?: readonly [lower: number, upper: number] | undefined;
 }
 
 /** Bars in groups: a group for each category, in it a bar for each protocol. */
@@ -47,8 +49,8 @@ export function plotOf(summaries: readonly TurnSummary[], losses: readonly LossR
   const place = (row: number, left: number, share: number): Place => ({ left: left + margin, top: legendHeight + 75 + row * rowHeight, width: share - margin - 10, height: rowHeight - 115 });
   if (summaries.length > 0) {
     const third = (width - 30) / 3;
-    panels.push([ratioPanel(summaries, 'Throughput', 'committed transactions a second, by those of DTP', ({ perSecondRatio }) => perSecondRatio), place(0, 0, third)]);
-    panels.push([ratioPanel(summaries, 'Latency', 'median, by that of DTP', ({ p50Ratio }) => p50Ratio), place(0, third, third)]);
+    panels.push([ratioPanel(summaries, 'Throughput', 'committed a second, by those of DTP; with quartiles', ({ perSecondRatio }) => perSecondRatio), place(0, 0, third)]);
+    panels.push([ratioPanel(summaries, 'Latency', 'median, by that of DTP; with quartiles', ({ p50Ratio }) => p50Ratio), place(0, third, third)]);
     panels.push([costPanel(summaries), place(0, 2 * third, third)]);
   }
   if (losses.length > 0) panels.push([lossPanel(losses, backAfterMs, watchedMs), place(rows - 1, 0, width - 20)]);
@@ -66,7 +68,9 @@ function ratioPanel(summaries: readonly TurnSummary[], title: string, subtitle: 
     categories: callers.map((count) => (count === 1 ? '1 caller' : `${count} callers`)),
     bar: (protocol, category) => {
       const summary = summaries.find((each) => each.protocol === protocol && each.callers === callers[category]);
-      return summary === undefined ? null : { value: figure(summary).median, label: figure(summary).median.toFixed(2) };
+      if (summary === undefined) return null;
+      const { median, lower, upper } = figure(summary);
+      return { value: median, label: median.toFixed(2), spread: [lower, upper] };
     },
   };
 }
@@ -120,12 +124,40 @@ function optionOf(panels: readonly [Panel, Place][]): EChartsOption {
       gridIndex: index, type: scale, name: axis, nameTextStyle: { color: grey, fontSize: 11 }, splitNumber: 4, axisLabel: { color: grey, fontSize: 11, ...(scale === 'log' && { formatter: (ms: number) => (ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`) }) },
       ...(scale === 'log' && { min: 1, max: 100_000 }),
     })),
-    series: panels.flatMap(([{ categories, bar }], index) => protocols.map((protocol) => ({
-      name: nameOf(protocol), type: 'bar' as const, xAxisIndex: index, yAxisIndex: index, barGap: '8%', barCategoryGap: '18%',
-      data: categories.map((_, category) => {
-        const one = bar(protocol, category);
-        return one === null ? { value: Number.NaN } : { value: one.value, label: { show: true, position: 'top' as const, formatter: one.label, fontSize: 10, color: '#333' } };
-      }),
-    }))),
+    series: panels.flatMap(([panel], index) => [...protocols.map((protocol) => barsOf(panel, index, protocol)), whiskersOf(panel, index)]),
+  };
+}
+
+const gaps = { barGap: '8%', barCategoryGap: '18%' } as const;
+
+function barsOf({ categories, bar }: Panel, index: number, protocol: CommitProtocol): BarSeriesOption {
+  return {
+    name: nameOf(protocol), type: 'bar', xAxisIndex: index, yAxisIndex: index, ...gaps,
+    data: categories.map((_, category) => {
+      const one = bar(protocol, category);
+      if (one === null) return { value: Number.NaN };
+      // Inside, where a whisker stands above.
+      const where = one.spread === undefined ? { position: 'top' as const, color: '#333' } : { position: 'insideBottom' as const, color: '#fff', fontWeight: 'bold' as const };
+      return { value: one.value, label: { show: true, formatter: one.label, fontSize: 10, ...where } };
+    }),
+  };
+}
+
+/** A line in the middle of each bar that has a spread. */
+function whiskersOf({ categories, bar }: Panel, index: number): CustomSeriesOption {
+  const data = categories.flatMap((_, category) => protocols.flatMap((protocol, place) => {
+    const spread = bar(protocol, category)?.spread;
+    return spread === undefined ? [] : [[category, ...spread, place]];
+  }));
+  return {
+    type: 'custom', xAxisIndex: index, yAxisIndex: index, data, silent: true, z: 3,
+    renderItem: (_params, api) => {
+      const [category, lower, upper, place] = [0, 1, 2, 3].map((dimension) => api.value(dimension) as number) as [number, number, number, number];
+      const offset = api.barLayout?.({ ...gaps, count: protocols.length })?.[place]?.offsetCenter ?? 0;
+      const [[x, from], [, to]] = [api.coord([category, lower]), api.coord([category, upper])] as [[number, number], [number, number]];
+      const line = (x1: number, y1: number, x2: number, y2: number) => ({ type: 'line' as const, shape: { x1, y1, x2, y2 }, style: { stroke: '#222', lineWidth: 1.2 } });
+      const middle = x + offset;
+      return { type: 'group', children: [line(middle, from, middle, to), line(middle - 4, from, middle + 4, from), line(middle - 4, to, middle + 4, to)] };
+    },
   };
 }

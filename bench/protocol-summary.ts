@@ -5,10 +5,11 @@ import { costOf, messagesOf, type Group } from './protocol-costs.ts';
 import { differencesFromDesign, messagesIn, total, type Counters } from './protocol-counters.ts';
 import type { Turn } from './protocol-turns.ts';
 
+/** The median, and the quartiles: half of all lies between them. */
 export interface Spread {
   readonly median: number;
-  readonly least: number;
-  readonly most: number;
+  readonly lower: number;
+  readonly upper: number;
 }
 
 export interface TurnSummary {
@@ -37,9 +38,13 @@ export interface TurnSummary {
 
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = [...values].sort((x, y) => x - y);
-  const at = (index: number): number => sorted[index] ?? Number.NaN;
-  const middle = sorted.length / 2;
-  return { median: (at(Math.ceil(middle) - 1) + at(Math.floor(middle))) / 2, least: at(0), most: at(sorted.length - 1) };
+  /** Between two of them, as far from each as the share says. */
+  const at = (share: number): number => {
+    const place = share * (sorted.length - 1);
+    const [below, above] = [sorted[Math.floor(place)] ?? Number.NaN, sorted[Math.ceil(place)] ?? Number.NaN];
+    return below === above ? below : below + (above - below) * (place % 1);
+  };
+  return { median: at(0.5), lower: at(0.25), upper: at(0.75) };
 }
 
 /** Of all turns of one protocol with one number of callers. Precondition: the reference has had as many. */

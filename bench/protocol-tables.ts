@@ -3,7 +3,7 @@ import type { LossRow } from './protocols.ts';
 import type { LossSummary, Spread, TurnSummary } from './protocol-summary.ts';
 import { milliseconds, number, table } from './table.ts';
 
-const ratio = ({ median, least, most }: Spread): string => `${median.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+const ratio = ({ median, lower, upper }: Spread): string => `${median.toFixed(2)} (${lower.toFixed(2)} to ${upper.toFixed(2)})`;
 
 export function turnTable(summaries: readonly TurnSummary[]): string {
   const head = ['callers', 'protocol', 'committed/s', '× dtp', 'p50', '× dtp', 'p99', 'messages/tx', 'design', 'forced writes/tx', 'design', 'flushes/tx', 'CPU/tx', '× dtp', ''];

@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- protocols`: the four commit protocols side by side.
  *
- * First in turns on three real nodes: what each costs in time, messages and forced writes (protocol-turns.ts), the latter two
- * compared with the design (protocol-costs.ts). Then in a simulated cluster: what others meet when a coordinator is killed
+ * In turns on three real nodes: what each costs in time, messages and forced writes (protocol-turns.ts), the latter two
+ * compared with the design (protocol-costs.ts). In a simulated cluster: what others meet when a coordinator is killed
  * at each step of a transaction (coordinator-loss.ts). As tables, as JSON, and as a plot.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -74,9 +74,9 @@ async function compare(options: Options): Promise<number> {
   const machine = { processors: os.cpus().length, model: os.cpus()[0]?.model ?? '', node: process.version, loadBefore: os.loadavg()[0] ?? 0 };
   say(`${machine.processors} processors (${machine.model}), Node.js ${machine.node}; load before: ${machine.loadBefore.toFixed(1)}`);
   mkdirSync(options.out, { recursive: true });
-  const { turns, summaries, faults } = await runTurns(options);
   const losses = await runLosses(options.seeds);
-  if (summaries.length > 0) say(`\nThree nodes as processes, workload ${options.workload}; median of ${options.turns} turns of ${options.seconds} s (least to most). Ratios are within a round.\n\n${turnTable(summaries)}`);
+  const { turns, summaries, faults } = await runTurns(options);
+  if (summaries.length > 0) say(`\nThree nodes as processes, workload ${options.workload}; median of ${options.turns} turns of ${options.seconds} s; ratios are within a round (in parentheses their quartiles).\n\n${turnTable(summaries)}`);
   if (losses.length > 0) {
     say(`\nThe coordinator is killed at a step of a transaction, in a simulated cluster under virtual time: how long other clients could not read and write its keys. Median of ${options.seeds} seeds.\n`);
     say(`${lossTable(losses, { backAfterMs, watchedMs })}\n\n${steps.map(({ name, meaning }) => `${name}: ${meaning}`).join('\n')}`);

@@ -42,9 +42,11 @@ describe.each(expected)('%s, its coordinator killed', (protocol, outcomes, steps
 
 describe('figures', () => {
   it.each([
-    [[3, 1, 2], { median: 2, least: 1, most: 3 }],
-    [[4, 1, 2, 3], { median: 2.5, least: 1, most: 4 }],
-    [[7], { median: 7, least: 7, most: 7 }],
+    [[3, 1, 2], { median: 2, lower: 1.5, upper: 2.5 }],
+    [[4, 1, 5, 2, 3], { median: 3, lower: 2, upper: 4 }],
+    [[2, 1], { median: 1.5, lower: 1.25, upper: 1.75 }],
+    [[7], { median: 7, lower: 7, upper: 7 }],
+    [[1, Infinity, Infinity], { median: Infinity, lower: Infinity, upper: Infinity }],
   ])('the spread of %j', (values, spread) => expect(spreadOf(values)).toEqual(spread));
 
   const loss = (blockedMs: number | null, outcome: Loss['outcome']): Loss => ({ readBlockedMs: blockedMs, writeBlockedMs: blockedMs, outcome, told: 'unknown' });
