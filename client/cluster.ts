@@ -2,7 +2,7 @@
 import type { Key } from './keys.ts';
 import { settingsOf, type ConnectOptions, type ConnectOptionsInEnvironment, type OperationOptions, type TransactionOptions, type WriteOptions } from './options.ts';
 import { Router, type ClientStats } from './routing.ts';
-import { InquiryCall } from './everyone.ts';
+import { InquiryCall } from './inquiry.ts';
 import { GetCall, statusInquiry, WriteCall, type NodeStatus, type Written } from './single.ts';
 import { explainInquiry, parseTransaction, recentInquiry, storyOf, summariesOf, type Story, type TransactionSummary } from './story.ts';
 import { decodeOrUndefined, entryOf, type Transaction, type VersionedValue } from './transaction.ts';

@@ -1,7 +1,7 @@
 /** Calls on a single key, and on no key: a linearizable read, a blind write, every node's status. */
 import { Call, type Obstacle } from './call.ts';
 import { Commit, type Committer } from './commit.ts';
-import type { Inquiry, Member } from './everyone.ts';
+import type { Inquiry, Member } from './inquiry.ts';
 import { orderOfWrite, type Order } from './footprint.ts';
 import { encodeKey, type Key } from './keys.ts';
 import { protocolOf, type OperationOptions, type WriteOptions } from './options.ts';

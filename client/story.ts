@@ -4,7 +4,7 @@
  * Each node keeps a bounded number of events in memory, the latest of all its transactions: so a story is of a recent
  * transaction, it misses what nodes that were restarted or don't answer knew, and nothing but curiosity may rest on it.
  */
-import type { Inquiry } from './everyone.ts';
+import type { Inquiry } from './inquiry.ts';
 import { decodeKey, type EncodedKey, type Key } from './keys.ts';
 import { boundedInteger, invalid } from './options.ts';
 import { inOrder, type NodeEvents } from './story-order.ts';
