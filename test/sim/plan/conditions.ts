@@ -51,6 +51,11 @@ export function slownessOf({ network: { latency } }: Conditions): number {
   return latency === undefined ? 1 : Math.min(slownessMax, Math.max(1, latency.baseMs + latency.jitterMs / 2 + latency.tailChance * latency.tailMs));
 }
 
+/** A message seldom takes longer, unless something is broken. */
+export function longLatencyMs({ network: { latency } }: Conditions): number {
+  return latency === undefined ? 0 : latency.baseMs + latency.jitterMs + latency.tailMs;
+}
+
 /** Time in which nothing happens costs steps too, for nodes tick. */
 const slownessMax = 5;
 

@@ -11,7 +11,7 @@ import { moments } from '../faults/moments.ts';
 import { rot } from '../faults/rot.ts';
 import { Random } from '../random.ts';
 import { workloads } from '../workloads/registry.ts';
-import { drawConditions, slownessOf, type Conditions } from './conditions.ts';
+import { drawConditions, longLatencyMs, slownessOf, type Conditions } from './conditions.ts';
 import { drawShape, type ClusterShape } from './shape.ts';
 
 export interface ClientPlan {
@@ -60,8 +60,9 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const random = new Random(String(seed));
   const name = workload ?? random.fork('workload').pick(Object.keys(workloads));
   if (!Object.hasOwn(workloads, name)) throw new RangeError(`unknown workload ${name}; there are ${Object.keys(workloads).join(', ')}`);
-  const shape = drawShape(random.fork('shape'));
-  const conditions = drawConditions(random.fork('conditions'), shape.nodes);
+  const drawn = drawShape(random.fork('shape'));
+  const conditions = drawConditions(random.fork('conditions'), drawn.nodes);
+  const shape = withPatience(drawn, conditions);
   const lengthMs = Math.round(slownessOf(conditions) * durationMs.least * (durationMs.most / durationMs.least) ** random.fork('duration').float());
   const clients = drawClients(random.fork('clients'), lengthMs);
   const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
@@ -71,6 +72,17 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const wanted = named?.filter((protocol) => fitting.includes(protocol)) ?? [];
   const protocols = wanted.length > 0 ? wanted : drawProtocols(random.fork('protocols'), fitting);
   return { seed: String(seed), workload: name, shape, conditions, protocols, clients, durationMs: lengthMs, injections };
+}
+
+/** Nobody configures timeouts that a healthy network of theirs does not keep: with them hardly anything is ever done, and nothing is tested. */
+function withPatience(shape: ClusterShape, conditions: Conditions): ClusterShape {
+  const { heartbeatIntervalMs = 0, recoveryDelayMs = 0, prepareTimeoutMs = 0 } = shape.timing;
+  const latencyMs = longLatencyMs(conditions);
+  const heartbeatMs = Math.max(heartbeatIntervalMs, Math.ceil(latencyMs / 3));
+  return {
+    ...shape,
+    timing: { ...shape.timing, heartbeatIntervalMs: heartbeatMs, recoveryDelayMs: Math.max(recoveryDelayMs, 3 * heartbeatMs), prepareTimeoutMs: Math.max(prepareTimeoutMs, Math.ceil(2 * latencyMs)) },
+  };
 }
 
 export function nodeIds(count: number): string[] {
