@@ -28,28 +28,20 @@ describe('the catalogue', () => {
   });
 });
 
-/**
- * Whoever changes what seeds draw, or what the patched lines do, has to look for new ones: `npm run sim:planted -- --bug <name>`. That is the price
- * for knowing in every test run that the simulation still can fail.
- */
-const knownSeeds: Readonly<Record<string, number>> = {
-  'recovery-aborts': 14,
-  'slow-commit-without-acceptors': 32,
-  'stale-read-accepted': 5,
-  'orphans-presumed-aborted': 5,
-  'client-repeats-unknown-commit': 7,
-};
+/** Caught within some tens of seeds at the most, whatever they draw today. */
+const soonCaught = ['recovery-aborts', 'slow-commit-without-acceptors', 'stale-read-accepted', 'orphans-presumed-aborted', 'client-repeats-unknown-commit'];
+const seedsMax = 500;
 
 describe('a planted bug', () => {
   const trees = new Trees();
   afterAll(() => trees.remove());
 
-  it.each(Object.entries(knownSeeds))('%s is caught by seed %i, which holds without it', async (name, seed) => {
+  it.each(soonCaught)('%s is caught, by a seed that holds without it', async (name) => {
     const bug = catalogue.find((known) => known.name === name);
     expect(bug).toBeDefined();
     if (bug === undefined) return;
-    const seeds = { first: seed, count: 1 };
-    expect(await hunt(trees.plant(bug), seeds)).toMatchObject({ seed, symptom: expect.stringMatching(/./) as string });
-    expect(await hunt(trees.bare, seeds)).toBeNull();
-  }, 120_000);
+    const caught = await hunt(trees.plant(bug), { first: 1, count: seedsMax });
+    expect(caught).not.toBeNull();
+    expect(await hunt(trees.bare, { first: caught?.seed ?? 0, count: 1 })).toBeNull();
+  }, 600_000);
 });
