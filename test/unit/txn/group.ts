@@ -120,6 +120,7 @@ export class Member {
     this.loopback.during(() => {
       if ((this.ledger.lives.floorOf(self)?.incarnation ?? 0) < peer.store.incarnation) this.ledger.enterDurably([Kind.floor, self, peer.store.storeId, peer.store.incarnation]);
       this.coordinator.peerUp(self);
+      this.recovery.peerUp(self);
     });
   }
 
