@@ -147,7 +147,7 @@ export class Commits {
     const protocolNumber = namedProtocol ?? defaultProtocol;
     const protocol = protocols[protocolNumber];
     if (protocol === undefined) return refuse('unknown-protocol', `no commit protocol has number ${protocolNumber}`);
-    if (this.#attempts.size + coordinator.runningCount >= limits.coordinatorTransactionsMax) return refuse('overloaded', 'too many transactions are under way here');
+    if (this.#attempts.size + coordinator.busyCount >= limits.coordinatorTransactionsMax) return refuse('overloaded', 'too many transactions are under way here');
     const body = parseBody(bytes, topology.partitionOf);
     const operands = operations === null ? [] : operationKeys(operations);
     if (bytes.length > limits.transactionBytesMax + bodyOverheadBytesMax || operands.length > limits.transactionKeysMax) return refuse('transaction-too-large', 'more keys or bytes than a transaction may have');

@@ -91,6 +91,8 @@ export class Coordinator {
   /** Smoothed time from prepare to fast commit. */
   #fastCommitMs = 0;
   #undecided = 0;
+  /** Decided ones that nobody works on, for only replicas which are away have not acknowledged them. Counted whenever one comes or goes. */
+  #stranded = 0;
   readonly counters = { fastCommits: 0, slowCommits: 0, fastAborts: 0, slowAborts: 0, handedOver: 0 };
 
   constructor(options: CoordinatorOptions) {
@@ -110,6 +112,11 @@ export class Coordinator {
 
   get runningCount(): number {
     return this.#running.size;
+  }
+
+  /** Those that some node which is there has work with. */
+  get busyCount(): number {
+    return this.#running.size - this.#stranded;
   }
 
   /** Each transaction that is not finished, as plain data: all that is done about it from now on follows from this, the messages and the time. */
@@ -205,6 +212,7 @@ export class Coordinator {
       const isAwaited = isAnswerDue && members.includes(peer) && !acknowledged.includes(peer);
       if (isAwaited || unacknowledged.has(peer)) this.#tell(running, peer);
     }
+    this.#countStranded();
   }
 
   /** The peer can't vote any more on what it has not voted on. */
@@ -216,6 +224,7 @@ export class Coordinator {
       this.#count(running, member, absent, 0);
       this.#advance(running);
     }
+    this.#countStranded();
   }
 
   tick(): void {
@@ -242,6 +251,12 @@ export class Coordinator {
     const exceptions: number[] = [];
     for (const running of this.#running.values()) if (running.phase === 'decided' && running.start.number < watermark) exceptions.push(running.start.number);
     return [Tag.marks, watermark, exceptions];
+  }
+
+  #countStranded(): void {
+    const { outbox } = this.#options;
+    this.#stranded = 0;
+    for (const { phase, unacknowledged } of this.#running.values()) if (phase === 'decided' && ![...unacknowledged].some((member) => outbox.isUp(member))) this.#stranded++;
   }
 
   #mine(node: string, incarnation: number, number: number): Running | undefined {

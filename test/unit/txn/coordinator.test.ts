@@ -269,6 +269,26 @@ describe('replicas that are away', () => {
     bench.coordinator.peerUp('n2');
     expect([bench.outbox.take(), bench.coordinator.runningCount]).toEqual([[], 0]);
   });
+
+  it('keep nobody busy with what only they have not acknowledged', () => {
+    const bench = new Bench();
+    for (const number of [1, 2]) {
+      bench.start(number);
+      for (const node of ['n1', 'n2', 'n3']) bench.vote(node, number, Vote.ok);
+    }
+    bench.acknowledge('n1', 1, 2);
+    bench.acknowledge('n3', 1);
+    expect(bench.coordinator.busyCount).toBe(2);
+    bench.outbox.down.add('n2');
+    bench.coordinator.peerDown('n2');
+    expect([bench.coordinator.busyCount, bench.coordinator.runningCount], 'n3 has yet to acknowledge one').toEqual([1, 2]);
+    bench.outbox.down.clear();
+    bench.coordinator.peerUp('n2');
+    expect(bench.coordinator.busyCount).toBe(2);
+    bench.acknowledge('n2', 1, 2);
+    bench.acknowledge('n3', 2);
+    expect(bench.coordinator.busyCount).toBe(0);
+  });
 });
 
 describe('a transaction out of the coordinator’s hands', () => {
