@@ -24,7 +24,7 @@ export interface Counters extends Cost {
 
 const recoveryTags = ['recover', 'promise', 'rejected', 'finished'];
 
-export function countersOf(nodes: readonly NodeStatus[]): Counters {
+function countersOf(nodes: readonly NodeStatus[]): Counters {
   const told = nodes as readonly Told[];
   const sum = (of: (node: Told) => number | undefined): number => told.reduce((total, node) => total + (of(node) ?? 0), 0);
   const sent = (tag: string): number => sum(({ messages }) => messages?.[tag]);
@@ -43,6 +43,15 @@ export function countersOf(nodes: readonly NodeStatus[]): Counters {
 /** Has every transaction been decided, and has every replica that was asked acknowledged the outcome? */
 export function isQuiet(nodes: readonly NodeStatus[]): boolean {
   return (nodes as readonly Told[]).every(({ transactions }) => transactions !== undefined && transactions.inFlight + transactions.undecided + transactions.unacknowledged === 0);
+}
+
+/**
+ * The counters when every transaction is finished. Nodes are not asked at the same instant: one may have told its figures before
+ * it sent what another had already got when it told its own. So they count only when asked for again, at rest.
+ */
+export async function countersAtRest(status: () => Promise<readonly NodeStatus[]>, pause: () => Promise<void>): Promise<Counters> {
+  while (!isQuiet(await status())) await pause();
+  return countersOf(await status());
 }
 
 export function difference(after: Counters, before: Counters): Counters {

@@ -9,7 +9,7 @@ import type { LoopResult } from './closed-loop.ts';
 import { LocalCluster } from './cluster.ts';
 import { processorMs } from './cpu.ts';
 import { LoadProcess } from './load-process.ts';
-import { countersOf, difference, isQuiet, type Counters } from './protocol-counters.ts';
+import { countersAtRest, difference, type Counters } from './protocol-counters.ts';
 import type { WorkloadName } from './workloads.ts';
 
 export interface TurnsOptions {
@@ -71,13 +71,10 @@ function nodesProcessorMs({ nodes }: LocalCluster): number {
   return nodes.reduce((sum, { pid }) => sum + processorMs(pid), 0);
 }
 
-/** The counters when every transaction is decided everywhere, and every acknowledgement has come. */
-async function atRest(observer: Database): Promise<Counters> {
+function atRest(observer: Database): Promise<Counters> {
   const untilMs = performance.now() + quietTimeoutMs;
-  for (;;) {
-    const nodes = await observer.status();
-    if (isQuiet(nodes)) return countersOf(nodes);
+  return countersAtRest(() => observer.status(), async () => {
     if (performance.now() > untilMs) throw new Error(`the nodes are still at work ${quietTimeoutMs} ms after the last call`);
     await delay(20);
-  }
+  });
 }

@@ -3,22 +3,16 @@ import { describe, expect, it } from 'vitest';
 import type { CommitProtocol, Database } from '../../client/index.ts';
 import { commitProtocols } from '../../client/wire/protocols.ts';
 import { costOf, messagesOf, type Group } from '../../bench/protocol-costs.ts';
-import { countersOf, difference, differencesFromDesign, isQuiet, messagesIn, type Counters } from '../../bench/protocol-counters.ts';
+import { countersAtRest, difference, differencesFromDesign, messagesIn, type Counters } from '../../bench/protocol-counters.ts';
 import { simulate, type Simulation } from '../sim/testing.ts';
 
-async function quiet({ sleep }: Simulation, db: Database): Promise<Counters> {
-  for (;;) {
-    const nodes = await db.status();
-    if (isQuiet(nodes)) return countersOf(nodes);
-    await sleep(10);
-  }
-}
+const atRest = ({ db, sleep }: Simulation): Promise<Counters> => countersAtRest(() => db.status(), () => sleep(10));
 
 /** What the work costs the nodes, until all of it is finished. */
 async function costOfWork(simulation: Simulation, work: (db: Database) => Promise<unknown>): Promise<Counters> {
-  const before = await quiet(simulation, simulation.db);
+  const before = await atRest(simulation);
   await work(simulation.db);
-  return difference(await quiet(simulation, simulation.db), before);
+  return difference(await atRest(simulation), before);
 }
 
 const commits = ({ fastCommits, slowCommits, aborts }: Counters) => ({ fastCommits, slowCommits, aborts });
