@@ -8,8 +8,11 @@
  *   3. `accept(b, value)` to the acceptors; a majority of acks decides; `decide` goes to everybody.
  *
  * Where the witnesses or acceptors can't be reached the transaction is *blocked*: there is no further ballot until one of
- * those comes back that might know more. The others are asked under the old one, which costs no promise: they may hear
- * the outcome from a node that is away for us and not for them.
+ * those comes back that might know more, or an operator decides (settlement.ts). The others are asked under the old one,
+ * which costs no promise: they may hear the outcome from a node that is away for us and not for them.
+ *
+ * The home group is always among both, also where the protocol needs nobody but the coordinator's node: so whoever
+ * recovers a transaction when that node is back meets what an operator has decided meanwhile.
  *
  * Any number of recoverers may run at once; higher ballots win, and random pauses end their duels. Whoever is told an
  * outcome on the way adopts it. Whoever is told that the transaction is finished needs no decision any more, only the
@@ -59,10 +62,21 @@ export interface Lost {
 export interface Blocked {
   readonly id: TxnId;
   readonly protocol: string;
-  /** Of these, the ones that are away are waited for. */
+  /** The members that are away of those groups of which too many are. */
   readonly waitsFor: readonly string[];
   /** Monotonic milliseconds. */
   readonly sinceMs: number;
+}
+
+/** A ballot of this node for a recovery under way, which the recovery itself will not use; and what it knows. */
+export interface Reserved {
+  readonly round: number;
+  readonly epoch: number;
+  /** Null while no replica has shown a record of the transaction. */
+  readonly protocol: CommitProtocol | null;
+  /** Those it touches, its home first. */
+  readonly groups: readonly Group[];
+  readonly members: readonly string[];
 }
 
 /** A decision; or UNDECIDED, when it is finished but so long ago that the outcome has been forgotten. */
@@ -137,6 +151,15 @@ export class Recovery {
   blockedAt(id: TxnId): Blocked | null {
     const attempt = this.#attempts.get(formatTxnId(id));
     return attempt === undefined || attempt.blockedSinceMs === null ? null : this.#describeBlocked(attempt, attempt.blockedSinceMs);
+  }
+
+  /** Null if it is not being recovered here. */
+  reserveRound(id: TxnId, above: number): Reserved | null {
+    const attempt = this.#attempts.get(formatTxnId(id));
+    if (attempt === undefined) return null;
+    attempt.highestRoundSeen = Math.max(attempt.highestRoundSeen, above) + 1;
+    const { highestRoundSeen: round, epoch, protocol, scope, groups, members } = attempt;
+    return { round, epoch, protocol: scope === 'known' ? protocol : null, groups, members };
   }
 
   /** Finds out, and if need be settles, what became of a transaction. A second call for the same one joins the first. */
@@ -230,26 +253,27 @@ export class Recovery {
 
   /** Another ballot would come to nothing, and each promise costs a write. */
   #isBlocked(attempt: Attempt): boolean {
-    const { outbox, nowMs, log } = this.#options;
-    const isUp = (member: string): boolean => outbox.isUp(member);
-    if (isQuorum(attempt.witnessing, isUp) && isQuorum(attempt.accepting, isUp)) {
+    const waitsFor = this.#waitsFor(attempt);
+    if (waitsFor.length === 0) {
       attempt.blockedSinceMs = null;
-      return false;
-    }
-    if (attempt.blockedSinceMs === null) {
-      attempt.blockedSinceMs = nowMs();
+    } else if (attempt.blockedSinceMs === null) {
+      attempt.blockedSinceMs = this.#options.nowMs();
       this.counters.blocked++;
-      const { protocol, waitsFor } = this.#describeBlocked(attempt, attempt.blockedSinceMs);
       const { node, incarnation, number } = attempt.id;
       for (const member of waitsFor) this.#options.chronicle?.note(EventKind.blocked, node, incarnation, number, 0, member);
-      log.warn({ txn: formatTxnId(attempt.id), protocol, waitsFor }, 'transaction blocked');
+      this.#options.log.warn({ txn: formatTxnId(attempt.id), protocol: attempt.protocol?.name, waitsFor }, 'transaction blocked');
     }
-    return true;
+    return waitsFor.length > 0;
   }
 
-  #describeBlocked({ id, protocol, witnessing, accepting }: Attempt, sinceMs: number): Blocked {
-    const away = membersOf([...witnessing, ...accepting]).filter((member) => !this.#options.outbox.isUp(member));
-    return { id, protocol: protocol?.name ?? 'unknown', waitsFor: away, sinceMs };
+  #waitsFor({ witnessing, accepting }: Attempt): string[] {
+    const isUp = (member: string): boolean => this.#options.outbox.isUp(member);
+    const short = [...witnessing, ...accepting].filter((group) => !isQuorum([group], isUp));
+    return membersOf(short).filter((member) => !isUp(member));
+  }
+
+  #describeBlocked(attempt: Attempt, sinceMs: number): Blocked {
+    return { id: attempt.id, protocol: attempt.protocol?.name ?? 'unknown', waitsFor: this.#waitsFor(attempt), sinceMs };
   }
 
   /** What follows from the answers so far. */
@@ -300,8 +324,8 @@ export class Recovery {
     const groups = this.#options.topology.groupsOf(partitions);
     attempt.partitions = partitions;
     attempt.groups = groups;
-    attempt.witnessing = protocol?.witnesses(id.node, groups) ?? groups;
-    attempt.accepting = protocol?.acceptors(id.node, groups) ?? groups.slice(0, 1);
+    attempt.witnessing = withHome(protocol?.witnesses(id.node, groups) ?? groups, groups);
+    attempt.accepting = withHome(protocol?.acceptors(id.node, groups) ?? [], groups);
     attempt.members = membersOf([...groups, ...attempt.witnessing, ...attempt.accepting]);
   }
 
@@ -312,7 +336,7 @@ export class Recovery {
 
   #ask(attempt: Attempt): void {
     attempt.phase = 'promising';
-    attempt.blockedSinceMs = null;
+    if (this.#waitsFor(attempt).length === 0) attempt.blockedSinceMs = null;
     attempt.round = attempt.highestRoundSeen + 1;
     attempt.highestRoundSeen = attempt.round;
     attempt.rounds++;
@@ -364,6 +388,11 @@ export class Recovery {
     this.#options.log.info({ txn: name, outcome: outcomeName(decision), rounds: attempt.rounds, tookMs }, 'transaction recovered');
     for (const listener of attempt.listeners) listener(decision);
   }
+}
+
+function withHome(asked: readonly Group[], groups: readonly Group[]): readonly Group[] {
+  const home = groups.slice(0, 1);
+  return home.every((group) => asked.includes(group)) ? asked : [...asked, ...home];
 }
 
 function outcomeName(decision: Decision): string {

@@ -21,7 +21,10 @@ describe.each([['2pc', twoPhase], ['o2pc', optimized]] as const)('a recovery und
     bench.promise('n3', { timestamp: 100, protocol, body });
     expect([bench.asked().accept, bench.outcomes]).toEqual([[], []]);
     bench.promise('n1', { timestamp: 100, protocol, body });
-    expect(bench.asked().accept).toEqual([['n1', 1, ABORT]]);
+    expect(bench.asked().accept).toEqual(all.map((node) => [node, 1, ABORT]));
+    bench.accepted('n2');
+    bench.accepted('n3');
+    expect(bench.outcomes).toEqual([]);
     bench.accepted('n1');
     expect(bench.outcomes).toEqual([ABORT]);
   });
@@ -30,8 +33,24 @@ describe.each([['2pc', twoPhase], ['o2pc', optimized]] as const)('a recovery und
     const bench = new Bench();
     bench.start([0], protocol);
     bench.promise('n1', { accepted: [0, 'n1', 120] });
-    expect(bench.asked().accept).toEqual([['n1', 1, 120]]);
+    bench.promise('n2', { timestamp: 100, protocol, body });
+    expect(bench.asked().accept).toEqual(all.map((node) => [node, 1, 120]));
     bench.accepted('n1');
+    bench.accepted('n3');
+    expect(bench.outcomes).toEqual([120]);
+  });
+
+  it('hears a majority of the home group too: an operator may have decided there while the coordinator was away', () => {
+    const bench = new Bench();
+    bench.start([0], protocol);
+    bench.promise('n1');
+    expect(bench.asked().accept).toEqual([]);
+    bench.promise('n3', { timestamp: 100, protocol, accepted: [4, 'n2', 120], body });
+    expect(bench.asked().accept).toEqual(all.map((node) => [node, 1, 120]));
+    // Else the next one might not meet it.
+    bench.accepted('n1');
+    expect(bench.outcomes).toEqual([]);
+    bench.accepted('n2');
     expect(bench.outcomes).toEqual([120]);
   });
 
@@ -63,8 +82,8 @@ describe.each([['2pc', twoPhase], ['o2pc', optimized]] as const)('a recovery und
     bench.recovery.peerUp('n1');
     expect(bench.asked().recover.map(([to]) => to)).toEqual(all);
     expect(bench.recovery.blocked).toEqual([]);
-    bench.promise('n1', { round: 2 });
-    bench.accepted('n1', 2);
+    for (const node of ['n1', 'n2']) bench.promise(node, { round: 2 });
+    for (const node of ['n1', 'n2']) bench.accepted(node, 2);
     expect(bench.outcomes).toEqual([ABORT]);
   });
 
@@ -76,7 +95,7 @@ describe.each([['2pc', twoPhase], ['o2pc', optimized]] as const)('a recovery und
     // DTP would commit it by now.
     expect(bench.asked().accept).toEqual([]);
     bench.promise('n1', { timestamp: 100, protocol, body });
-    expect(bench.asked().accept).toEqual([['n1', 1, ABORT]]);
+    expect(bench.asked().accept).toEqual(all.map((node) => [node, 1, ABORT]));
   });
 
   it('asks the node of the coordinator even where that keeps no replica', () => {
@@ -85,8 +104,31 @@ describe.each([['2pc', twoPhase], ['o2pc', optimized]] as const)('a recovery und
     const bench = new Bench(five);
     bench.start([partition], protocol);
     expect(bench.asked().recover.map(([to]) => to)).toEqual([...five.groupOf(partition).members, 'n1']);
+    const home = five.groupOf(partition).members;
+    for (const node of home) bench.promise(node);
+    expect(bench.asked().accept).toEqual([]);
     bench.promise('n1', { accepted: [0, 'n1', 120] });
-    expect(bench.asked().accept).toEqual([['n1', 1, 120]]);
+    expect(bench.asked().accept).toEqual(['n1', ...home].map((node) => [node, 1, 120]));
+  });
+
+  it('is blocked by as many of the home group as make a majority, and then names them', () => {
+    const bench = new Bench();
+    bench.outbox.down.add('n2');
+    bench.start([0], protocol);
+    bench.pass(10_000);
+    bench.pass(10_000);
+    expect(bench.recovery.blocked).toEqual([]);
+    bench.outbox.down.add('n1');
+    bench.pass(10_000);
+    bench.pass(10_000);
+    expect(bench.recovery.blocked).toEqual([{ id, protocol: _name, waitsFor: ['n1', 'n2'], sinceMs: expect.any(Number) }]);
+    bench.outbox.down.delete('n2');
+    bench.recovery.peerUp('n2');
+    // Asked, for it may know; still blocked, and since then.
+    expect(bench.recovery.blocked).toEqual([{ id, protocol: _name, waitsFor: ['n1'], sinceMs: expect.any(Number) }]);
+    bench.pass(10_000);
+    bench.pass(10_000);
+    expect(bench.recovery.counters.blocked).toBe(1);
   });
 });
 
