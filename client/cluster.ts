@@ -3,6 +3,7 @@ import type { Key } from './keys.ts';
 import { settingsOf, type ConnectOptions, type ConnectOptionsInEnvironment, type OperationOptions, type TransactionOptions, type WriteOptions } from './options.ts';
 import { Router, type ClientStats } from './routing.ts';
 import { InquiryCall } from './inquiry.ts';
+import { SettleCall, type Settled } from './settle.ts';
 import { GetCall, statusInquiry, WriteCall, type NodeStatus, type Written } from './single.ts';
 import { explainInquiry, parseTransaction, recentInquiry, storyOf, summariesOf, type Story, type TransactionSummary } from './story.ts';
 import { decodeOrUndefined, entryOf, type Transaction, type VersionedValue } from './transaction.ts';
@@ -115,6 +116,21 @@ export class Database {
   /** The latest transactions that the nodes remember, the newest first; 20 of them unless told otherwise, 500 at most. */
   async recent(count = 20, options?: OperationOptions): Promise<TransactionSummary[]> {
     return summariesOf(await begin(() => new InquiryCall(this.#router, options, recentInquiry(count))), count);
+  }
+
+  /**
+   * An operator's decision on a transaction that is blocked because its coordinator's node is away (`transactions.blocked` in a
+   * node's status; only under the protocols 2pc and o2pc). Resolves to what the transaction is from now on, which is not
+   * what was asked for if a majority had accepted something before.
+   *
+   * If the coordinator had decided otherwise and told its client, that client was told wrongly; its node will stop when it
+   * comes back, and must be replaced.
+   *
+   * Rejects also with `not-blocked`, and what each node knows; `invalid-argument` if it is to be committed and no majority
+   * voted for it; `unavailable` if no majority of some replica group is up; TransactionOutcomeUnknown.
+   */
+  settle(transaction: string, decision: 'commit' | 'abort', options?: OperationOptions): Promise<Settled> {
+    return begin(() => new SettleCall(this.#router, transaction, decision, options));
   }
 
   /** Counts of all writes and transactions through this handle so far. */

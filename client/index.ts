@@ -3,6 +3,7 @@ export { connect, Database } from './cluster.ts';
 export type { Key, KeyPart } from './keys.ts';
 export type { ConnectOptions, OperationOptions, TransactionOptions, WriteOptions } from './options.ts';
 export type { ClientStats } from './routing.ts';
+export type { Settled } from './settle.ts';
 export type { NodeStatus, Written } from './single.ts';
 export type { Story, StoryDecision, StoryEvent, StoryMessage, StoryVote, StoryWhat, TransactionSummary } from './story.ts';
 export type { Bounds, Transaction, VersionedValue } from './transaction.ts';

@@ -6,7 +6,7 @@
  */
 import { DtpError, type ErrorCode } from '../client/wire/errors.ts';
 import { limits } from '../client/wire/limits.ts';
-import { Tag, type Hello, type Message, type MessageOf } from '../client/wire/messages.ts';
+import { ABORT, formatTxnId, Tag, type Hello, type Message, type MessageOf } from '../client/wire/messages.ts';
 import { protocolNumber } from '../client/wire/protocols.ts';
 import { refusal, Session, sessionDefaults, type SessionEnd, type SessionMessage } from '../client/wire/session.ts';
 import type { Timer } from '../client/wire/environment.ts';
@@ -83,7 +83,7 @@ export class Node {
 
   /** What `dtp status` shows. */
   get status(): Record<string, unknown> {
-    const { coordinator, participant, commits, recovery, peers, exchange, reads } = this.#parts as Parts;
+    const { coordinator, participant, commits, recovery, blocked, peers, exchange, reads } = this.#parts as Parts;
     return {
       id: this.#topology.self,
       incarnation: this.#store.incarnation,
@@ -102,6 +102,8 @@ export class Node {
         ...participant.counters,
         recoveries: { ...recovery.counters },
         commits: { ...commits.counters },
+        blocked: blocked.status,
+        settlements: this.#settlements,
       },
       clients: this.#clients.size,
       peers: peers.status,
@@ -146,20 +148,31 @@ export class Node {
   readonly #fromPeers: PeerHandlers = {
     [Tag.prepare]: (from, message) => this.#part.participant.onPrepare(from, message),
     [Tag.vote]: (from, message) => this.#part.coordinator.onVote(from, message),
-    [Tag.accept]: (from, message) => this.#part.participant.onAccept(from, message),
-    [Tag.accepted]: (from, message) => (message[4] === 0 ? this.#part.coordinator : this.#part.recovery).onAccepted(from, message),
+    [Tag.accept]: (from, message) => {
+      if (!this.#part.settling.isAgainst(from, message)) this.#part.participant.onAccept(from, message);
+    },
+    [Tag.accepted]: (from, message) => this.#decidersOf(message[4]).forEach((part) => part.onAccepted(from, message)),
     [Tag.recover]: (from, message) => this.#part.participant.onRecover(from, message),
-    [Tag.promise]: (from, message) => this.#part.recovery.onPromise(from, message),
-    [Tag.rejected]: (_from, message) => (message[4] === 0 ? this.#part.coordinator : this.#part.recovery).onRejected(message),
+    [Tag.promise]: (from, message) => {
+      this.#part.recovery.onPromise(from, message);
+      this.#part.settling.onPromise(from, message);
+    },
+    [Tag.rejected]: (_from, message) => this.#decidersOf(message[4]).forEach((part) => part.onRejected(message)),
     [Tag.decide]: (from, message) => {
+      if (this.#part.settling.isAgainst(from, message)) return;
       this.#part.participant.onDecide(from, message);
       this.#part.coordinator.onDecide(message);
       this.#part.recovery.onDecide(message);
+      this.#part.settling.onDecide(message);
     },
     [Tag.decided]: (from, message) => this.#part.coordinator.onDecided(from, message),
-    [Tag.finished]: (from, message) => this.#part.recovery.onFinished(from, message),
+    [Tag.finished]: (from, message) => {
+      this.#part.recovery.onFinished(from, message);
+      this.#part.settling.onFinished(from, message);
+    },
     [Tag.marks]: (from, message, incarnation) => this.#part.participant.onMarks(from, incarnation, message),
     [Tag.claims]: (from, message) => this.#part.closing.onClaims(from, message),
+    [Tag.settled]: (_from, message) => this.#part.settling.onSettled(message),
     [Tag.peek]: (from, message) => this.#part.reads.onPeek(from, message),
     [Tag.peeked]: (from, message) => this.#part.reads.onPeeked(from, message),
     [Tag.confirm]: (from, message) => this.#part.reads.onConfirm(from, message),
@@ -178,10 +191,21 @@ export class Node {
     [Tag.commit]: (client, message) => this.#part.commits.onCommit(client, message),
     [Tag.giveUp]: (client, [, lease]) => this.#part.commits.onGiveUp(client, lease),
     [Tag.resolve]: (client, message) => this.#part.resolver.onResolve(client, message),
+    [Tag.settle]: (client, message) => this.#part.settling.onSettle(client, message),
     [Tag.status]: (client, [, request]) => client.send([Tag.statusIs, request, this.status]),
     [Tag.explain]: (client, [, request, node, incarnation, number]) => client.send([Tag.explained, request, this.#chronicle.of({ node, incarnation, number })]),
     [Tag.recent]: (client, [, request, count]) => client.send([Tag.explained, request, this.#chronicle.recent(Math.min(count, limits.recentTransactionsMax))]),
   };
+
+  /** Round 0 is the coordinator's. */
+  #decidersOf(round: number): readonly Pick<Parts['recovery'], 'onAccepted' | 'onRejected'>[] {
+    return round === 0 ? [this.#part.coordinator] : [this.#part.recovery, this.#part.settling];
+  }
+
+  /** What operators decided, the newest first. */
+  get #settlements(): object[] {
+    return [...this.#ledger.settlements].reverse().map(({ id, decision, atMs, node }) => ({ transaction: formatTxnId(id), outcome: decision === ABORT ? 'aborted' : 'committed', version: decision, at: atMs, node }));
+  }
 
   get #part(): Parts {
     return this.#parts as Parts;
@@ -247,7 +271,10 @@ export class Node {
       keys,
       this.#nowMs() + Math.min(deadlineMs, limits.deadlineMsMax),
       (entries) => client.send([Tag.values, request, firstThatFit(entries)]),
-      (why) => client.send([Tag.failed, request, ...readFailures[why]]),
+      (why) => {
+        const [code, words] = readFailures[why];
+        client.send([Tag.failed, request, code, (why === 'timeout' ? this.#part.blocked.inTheWayOf(keys) : null) ?? words]);
+      },
     );
   }
 
@@ -261,7 +288,7 @@ export class Node {
     const { tickIntervalMs } = this.#config.timing;
     this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
     this.#loopback.during(() => {
-      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.exchange]) part.tick();
+      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.exchange]) part.tick();
       this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();

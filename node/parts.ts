@@ -8,6 +8,7 @@ import { Exchange } from './heal/exchange.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Kind } from './store/records.ts';
 import type { Store } from './store/store.ts';
+import { BlockedView } from './txn/blocked.ts';
 import type { HybridClock } from './txn/clock.ts';
 import type { Chronicle } from './txn/chronicle.ts';
 import { Closing } from './txn/closing.ts';
@@ -19,6 +20,7 @@ import { Participant } from './txn/participant.ts';
 import { Reads } from './txn/reads.ts';
 import { Recovery } from './txn/recovery.ts';
 import { Resolver } from './txn/resolver.ts';
+import { Settling } from './txn/settlement.ts';
 
 export interface Core {
   readonly runtime: Runtime;
@@ -45,6 +47,8 @@ export interface Parts {
   readonly recovery: Recovery;
   readonly orphans: Orphans;
   readonly resolver: Resolver;
+  readonly settling: Settling;
+  readonly blocked: BlockedView;
   readonly closing: Closing;
   readonly exchange: Exchange;
 }
@@ -63,6 +67,7 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
   const peers = new Peers({
     runtime, topology, loopback, storeId, incarnation, heartbeatIntervalMs: timing.heartbeatIntervalMs, floorOf, raiseFloor, received,
     up: (node) => {
+      settling.peerUp(node);
       coordinator.peerUp(node);
       recovery.peerUp(node);
       exchange.peerUp(node);
@@ -82,11 +87,15 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
     recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'its coordinator can not decide it', onOutcome),
   });
   const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs });
-  const commits = new Commits({ ...shared, coordinator, reads, defaultProtocol });
+  const blocked = new BlockedView({ ...shared, recovery });
+  const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
   const exchange = new Exchange({ ...shared, intervalMs: timing.healIntervalMs });
   const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
   const participant = new Participant(shared);
-  const resolver = new Resolver({ ...shared, recovery });
+  const resolver = new Resolver({ ...shared, recovery, blocked });
+  const settling = new Settling({
+    ...shared, recovery, roundTimeoutMs: timing.recoveryDelayMs, wallMs: () => runtime.clock.wallMs(), fatal: (reason, details) => runtime.fatal(reason, details),
+  });
   const closing = new Closing(shared);
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, closing, exchange };
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, exchange };
 }

@@ -11,7 +11,7 @@ export const exitCodes = {
   unreachable: 3,
   /** It may have taken effect or not: read before you repeat it. */
   unknown: 4,
-  /** The nodes there are not those meant, or speak another version. */
+  /** The nodes there are not those meant, or speak another version; `resolve`: the transaction is not as the operator thinks. */
   refused: 5,
   /** The command line is wrong. */
   usage: 64,
@@ -35,6 +35,7 @@ const endings: Record<ErrorCode, Ending> = {
   'unavailable': 'unreachable',
   'not-ready': 'unreachable',
   'closed': 'internal',
+  'not-blocked': 'refused',
   'bad-message': 'refused',
   'wrong-version': 'refused',
   'wrong-cluster': 'refused',
@@ -71,7 +72,7 @@ Exit codes:
   2   no effect, may be tried again (conflict, deadline, overload)
   3   no effect, too few nodes could be reached
   4   unknown whether it took effect: read before you repeat it
-  5   refused: other nodes than those meant, or another version
+  5   refused: other nodes than those meant, or another version; resolve: what is known of the transaction speaks against it
   64  wrong command line
   65  wrong key, value or configuration
   70  a fault of this program`;

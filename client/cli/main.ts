@@ -9,6 +9,7 @@ import type { Ending } from './exit-codes.ts';
 import { registerExplain } from './explain.ts';
 import { registerGet } from './get.ts';
 import { registerNode } from './node.ts';
+import { registerResolve } from './resolve.ts';
 import { registerSet } from './set.ts';
 import { registerStatus } from './status.ts';
 import { processTerminal } from './terminal.ts';
@@ -62,6 +63,7 @@ registerNode(program, finish);
 registerGet(program, terminal, finish);
 registerSet(program, terminal, finish);
 registerDelete(program, terminal, finish);
+registerResolve(program, terminal, finish);
 registerStatus(program, terminal, finish);
 registerExplain(program, terminal, finish);
 

@@ -15,6 +15,7 @@ Columns:
   primary, replica     partitions that it is the first replica of, and another replica of
   life                 how often it has been started
   in flight, in doubt  transactions that it coordinates or holds locks of; those without a reachable majority
+  blocked              transactions that wait for nodes that are away; the first are listed below the table
   locks, records       keys locked there; transactions remembered there
   behind               partitions in which it was last seen to differ from another replica
   agreed               how long ago all its partitions were last seen equal to the other replicas'`;
@@ -42,15 +43,34 @@ export function describeStatus(nodes: readonly NodeStatus[], { paint }: Pick<Ter
     const state = node.reachable ? paint('green', 'up') : paint('red', 'down');
     return [
       node.id, node.url, state, at('epoch'), at('incarnation'), duration(dig(node, ['uptimeMs'])), at('partitions', 'primary'), at('partitions', 'replica'),
-      at('transactions', 'inFlight'), at('transactions', 'inDoubt'), at('transactions', 'locks'), at('transactions', 'records'),
+      at('transactions', 'inFlight'), at('transactions', 'inDoubt'), at('transactions', 'blocked', 'count'), at('transactions', 'locks'), at('transactions', 'records'),
       at('lag', 'partitionsBehind'), ago(dig(node, ['lag', 'lastAgreementMs'])),
     ];
   });
-  const head = ['node', 'address', 'state', 'epoch', 'life', 'uptime', 'primary', 'replica', 'in flight', 'in doubt', 'locks', 'records', 'behind', 'agreed'];
+  const head = ['node', 'address', 'state', 'epoch', 'life', 'uptime', 'primary', 'replica', 'in flight', 'in doubt', 'blocked', 'locks', 'records', 'behind', 'agreed'];
   const lines = table(head, rows, (text) => paint('bold', text));
   const silent = nodes.filter((node) => !node.reachable).map(({ id, reason }) => paint('yellow', `${id} does not answer: ${reason ?? 'no reason is known'}`));
   const apart = nodes.flatMap((node) => downPeers(node).map((peer) => paint('yellow', `${node.id} has no connection to ${peer}`)));
-  return [...lines, ...(silent.length + apart.length === 0 ? [] : ['', ...silent, ...apart])];
+  const remarks = [...silent, ...apart, ...describeBlocked(nodes).map((line) => paint('yellow', line))];
+  return [...lines, ...(remarks.length === 0 ? [] : ['', ...remarks])];
+}
+
+const blockedShownMax = 5;
+
+/** Each blocked transaction once, however many nodes wait for it: those that wait longest. */
+function describeBlocked(nodes: readonly NodeStatus[]): string[] {
+  const lines = new Map<string, string>();
+  for (const node of nodes) {
+    const first = dig(node, ['transactions', 'blocked', 'first']);
+    for (const blocked of Array.isArray(first) ? first : []) {
+      const { transaction, protocol, waitsFor, sinceMs, keys } = blocked as Record<string, unknown>;
+      const away = Array.isArray(waitsFor) ? waitsFor.join(', ') : '';
+      const coordinator = String(transaction).slice(0, String(transaction).indexOf(':'));
+      const wayOut = away === coordinator ? `; if ${away} never comes back: dtp resolve ${String(transaction)} --commit or --abort` : '';
+      if (!lines.has(String(transaction))) lines.set(String(transaction), `${String(transaction)} (${String(protocol)}) is blocked and locks ${String(keys)} keys of ${node.id}: it waits for ${away} since ${duration(sinceMs)}${wayOut}`);
+    }
+  }
+  return [...lines.values()].slice(0, blockedShownMax);
 }
 
 /** Peers that a node is not connected to. */

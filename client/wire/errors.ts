@@ -25,6 +25,7 @@ export const errorCodes = {
   'transaction-too-large': { definite: true, retryable: false, advice: 'Split the work over several transactions.' },
   'invalid-argument': { definite: true, retryable: false, advice: 'Read the message: it names the argument and what is allowed.' },
   'unknown-protocol': { definite: true, retryable: false, advice: 'Name one of the commit protocols that the message lists.' },
+  'not-blocked': { definite: true, retryable: false, advice: 'Only a transaction that waits for a coordinator that is away takes an operator’s decision; dtp status lists them.' },
   'bad-message': { definite: true, retryable: false, advice: 'The peer does not speak this protocol; check what connects to this address.' },
   'wrong-version': { definite: true, retryable: false, advice: 'Client and nodes must speak the same protocol version; upgrade the older one.' },
   'wrong-cluster': { definite: true, retryable: false, advice: 'This address belongs to another cluster; check the configuration.' },

@@ -43,13 +43,13 @@ export const Tag = {
   hello: 1, welcome: 2, refuse: 3, ping: 4, pong: 5,
 
   prepare: 10, vote: 11, accept: 12, accepted: 13, recover: 14, promise: 15, rejected: 16, decide: 17, decided: 18, finished: 19,
-  marks: 20, claims: 21,
+  marks: 20, claims: 21, settled: 22,
 
   peek: 30, peeked: 31, confirm: 32, confirmed: 33,
 
   roots: 40, differ: 41, list: 42, listed: 43, pull: 44, pulled: 45,
 
-  get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74,
+  get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74, settle: 75,
 } as const;
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
@@ -92,6 +92,8 @@ export type Finished = [T['finished'], ...Id, outcome: Decision];
 export type Marks = [T['marks'], watermark: number, exceptions: number[]];
 /** Flat, per node: its id, the incarnation below which the sender votes no more, 1 if it holds an undecided record from below that. */
 export type Claims = [T['claims'], claims: (string | number)[]];
+/** An operator decided this transaction at the node `by`, in place of its coordinator, at `atMs` of that node's wall clock. Whoever had decided it otherwise must not go on. */
+export type Settled = [T['settled'], ...Id, decision: Decision, atMs: number, by: string];
 
 /* Reads, between nodes */
 export type Peek = [T['peek'], request: number, epoch: number, keys: Key[], withValues: boolean];
@@ -142,13 +144,15 @@ export type Explain = [T['explain'], request: number, ...Id];
 export type Explained = [T['explained'], request: number, events: EventRow[number][]];
 /** What became of the latest transactions that this node knows, `count` of them at most? The answer is `explained`, with those events that tell. */
 export type Recent = [T['recent'], request: number, count: number];
+/** An operator's decision on a transaction that is blocked at this node: to commit it, or to abort it. */
+export type Settle = [T['settle'], request: number, deadlineMs: number, ...Id, commit: boolean];
 
 export type Message =
   | Hello | Welcome | Refuse | Ping | Pong
-  | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims
+  | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims | Settled
   | Peek | Peeked | Confirm | Confirmed
   | Roots | Differ | List | Listed | Pull | Pulled
-  | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent;
+  | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle;
 
 export type MessageOf<K extends Tag> = Extract<Message, [K, ...unknown[]]>;
 
@@ -213,6 +217,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.finished]: [...id, atLeastMinusOne],
   [Tag.marks]: [uint, flat(uint)],
   [Tag.claims]: [flat(name, uint, uint)],
+  [Tag.settled]: [...id, uint, uint, name],
 
   [Tag.peek]: [uint, uint, keys, bool],
   [Tag.peeked]: [uint, uint, bool, flat(uint, value)],
@@ -241,6 +246,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.explain]: [uint, ...id],
   [Tag.explained]: [uint, atMost(limits.explainedEventsMax, eventStride, flat<Check<EventRow[number]>[]>(...event))],
   [Tag.recent]: [uint, uint],
+  [Tag.settle]: [uint, uint, ...id, bool],
 };
 
 const isReads = flat(key, uint);
@@ -274,4 +280,11 @@ export function bodyFaultOf(body: unknown): string | null {
 
 export function formatTxnId(txn: TxnId): string {
   return `${txn.node}:${txn.incarnation}:${txn.number}`;
+}
+
+/** What `formatTxnId` made, or null. */
+export function parseTxnId(text: string): TxnId | null {
+  const [, node, incarnation, number] = /^(.{1,64}):(\d{1,16}):(\d{1,16})$/s.exec(text) ?? [];
+  const id = { node: node ?? '', incarnation: Number(incarnation), number: Number(number) };
+  return Number.isSafeInteger(id.incarnation) && Number.isSafeInteger(id.number) ? id : null;
 }

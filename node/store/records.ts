@@ -6,7 +6,7 @@ import type { Decision } from '../../client/wire/messages.ts';
 
 type Id = [node: string, incarnation: number, number: number];
 
-export const Kind = { prepared: 1, promised: 2, accepted: 3, outcome: 4, marks: 5, floor: 6, closed: 7 } as const;
+export const Kind = { prepared: 1, promised: 2, accepted: 3, outcome: 4, marks: 5, floor: 6, closed: 7, settled: 8 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** The replica voted OK at `timestamp` and holds the transaction's locks. */
@@ -22,5 +22,7 @@ export type MarksRecord = [kind: typeof Kind.marks, node: string, incarnation: n
 export type Floor = [kind: typeof Kind.floor, node: string, storeId: string, incarnation: number];
 /** All transactions of the node's lives before this incarnation are finished everywhere. */
 export type Closed = [kind: typeof Kind.closed, node: string, incarnation: number];
+/** An operator decided the transaction in place of its coordinator (see Settled in client/wire/messages.ts). */
+export type SettledRecord = [kind: typeof Kind.settled, ...Id, decision: Decision, atMs: number, by: string];
 
-export type JournalRecord = Prepared | PromisedRecord | AcceptedRecord | Outcome | MarksRecord | Floor | Closed;
+export type JournalRecord = Prepared | PromisedRecord | AcceptedRecord | Outcome | MarksRecord | Floor | Closed | SettledRecord;

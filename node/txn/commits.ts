@@ -16,6 +16,7 @@ import { ABORT, AbortReason, formatTxnId, Tag, type Commit, type Decision, type 
 import type { Group, Topology } from '../cluster/topology.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Store } from '../store/store.ts';
+import type { BlockedView } from './blocked.ts';
 import { parseBody, type ParsedBody } from './body.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { HybridClock } from './clock.ts';
@@ -42,6 +43,7 @@ export interface CommitsOptions {
   readonly outbox: Outbox;
   readonly coordinator: Coordinator;
   readonly reads: Reads;
+  readonly blocked: Pick<BlockedView, 'inTheWayOf'>;
   readonly nowMs: () => number;
   readonly during: (work: () => void) => void;
   readonly turnLeaseMs: number;
@@ -181,7 +183,7 @@ export class Commits {
       } else if (now >= attempt.deadlineAtMs && !attempt.answered) {
         if (attempt.state === 'running') this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'no decision before the deadline']);
         else if (attempt.state === 'applying') this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'no majority has applied it before the deadline']);
-        else this.#abort(attempt, AbortReason.timeout, null, null);
+        else this.#timeOut(attempt);
       }
     }
     for (const [lease, attempt] of this.#leases) if (!this.#attempts.has(attempt)) this.#leases.delete(lease);
@@ -326,6 +328,14 @@ export class Commits {
   #readFailed(attempt: Attempt, why: ReadFailure): void {
     if (why !== 'unavailable') return this.#abort(attempt, AbortReason.timeout, null, null);
     this.#answer(attempt, [Tag.failed, attempt.request, 'unavailable', 'no majority of replicas is connected']);
+    this.#leave(attempt);
+  }
+
+  /** In vain it waited in line; the client is told if that was for somebody who may never come. */
+  #timeOut(attempt: Attempt): void {
+    const blocker = this.#options.blocked.inTheWayOf(attempt.place.keys);
+    if (blocker === null) return this.#abort(attempt, AbortReason.timeout, null, null);
+    this.#answer(attempt, [Tag.failed, attempt.request, 'deadline-exceeded', blocker]);
     this.#leave(attempt);
   }
 

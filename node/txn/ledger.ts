@@ -21,6 +21,7 @@ import { Lives, type Life } from './lives.ts';
 import { LockTable } from './locks.ts';
 import { newRecord, transitions, type TxnRecord } from './record.ts';
 import { RetainedOutcomes } from './retention.ts';
+import { Settlements } from './settlements.ts';
 
 /** What a ledger does with its store. */
 export type LedgerStore = Pick<Store, 'append' | 'alongWithNext' | 'head' | 'install' | 'segment'>;
@@ -38,6 +39,7 @@ export class Ledger implements JournalOwner {
   /** Records with an OK vote of ours and no outcome: they hold locks, and somebody must decide them. */
   readonly undecided = new Set<TxnRecord>();
   readonly lives = new Lives();
+  readonly settlements = new Settlements();
   readonly #topology: Topology;
   readonly #store: LedgerStore;
   readonly #clock: HybridClock;
@@ -143,7 +145,7 @@ export class Ledger implements JournalOwner {
 
   persist(): [suffix: string, value: Buffer | null][] {
     this.#retained.expire(this.#nowMs());
-    const puts: [string, Buffer | null][] = [...this.#retained.persist(), ...this.lives.persist(), ['clock', Buffer.from(String(this.#clock.last))]];
+    const puts: [string, Buffer | null][] = [...this.#retained.persist(), ...this.lives.persist(), ...this.settlements.persist(), ['clock', Buffer.from(String(this.#clock.last))]];
     if (this.#readWatermarksChanged) puts.push(['readWatermarks', Buffer.from(this.#readWatermarks.slice().buffer)]);
     this.#readWatermarksChanged = false;
     return puts;
@@ -153,7 +155,7 @@ export class Ledger implements JournalOwner {
   restore(suffix: string, value: Buffer): void {
     if (suffix === 'clock') this.#clock.observe(Number(value.toString()));
     else if (suffix === 'readWatermarks') value.copy(Buffer.from(this.#readWatermarks.buffer));
-    else invariant(this.lives.restore(suffix, value) || this.#retained.restore(suffix, value, this.#nowMs()), `unknown state ${suffix} in the store`);
+    else invariant(this.lives.restore(suffix, value) || this.settlements.restore(suffix, value) || this.#retained.restore(suffix, value, this.#nowMs()), `unknown state ${suffix} in the store`);
   }
 
   get recordCount(): number {
@@ -171,6 +173,8 @@ export class Ledger implements JournalOwner {
       case Kind.closed:
         for (const life of this.lives.close(record[1], record[2])) this.#forget(life, () => true);
         return;
+      case Kind.settled:
+        return this.settlements.add({ id: { node: record[1], incarnation: record[2], number: record[3] }, decision: record[4], atMs: record[5], node: record[6] });
       default:
     }
     const id: TxnId = { node: record[1], incarnation: record[2], number: record[3] };

@@ -1,7 +1,8 @@
 /** Clients that lost their coordinator ask here what became of their transaction, by its name. */
-import { ABORT, AbortReason, formatTxnId, Tag, UNDECIDED, type Decision, type Resolve } from '../../client/wire/messages.ts';
+import { ABORT, AbortReason, formatTxnId, Tag, UNDECIDED, type Decision, type Resolve, type TxnId } from '../../client/wire/messages.ts';
 import { limits } from '../../client/wire/limits.ts';
 import type { Topology } from '../cluster/topology.ts';
+import type { BlockedView } from './blocked.ts';
 import type { Client } from './commits.ts';
 import type { Ledger } from './ledger.ts';
 import type { Recovery } from './recovery.ts';
@@ -16,10 +17,12 @@ export interface ResolverOptions {
   readonly topology: Topology;
   readonly ledger: Ledger;
   readonly recovery: Recovery;
+  readonly blocked: Pick<BlockedView, 'inWords'>;
   readonly nowMs: () => number;
 }
 
 interface Asker {
+  readonly id: TxnId;
   readonly client: Client;
   readonly request: number;
   readonly untilMs: number;
@@ -49,7 +52,7 @@ export class Resolver {
     if (incarnation > (ledger.lives.floorOf(node)?.incarnation ?? 0) + unmetLivesMax) return client.send([Tag.failed, request, 'invalid-argument', `node ${node} can't have come to life ${incarnation}`]);
     if (Math.max(recovery.activeCount, this.#askerCount) >= limits.coordinatorTransactionsMax) return client.send([Tag.failed, request, 'overloaded', 'too many recoveries are under way here']);
     const name = formatTxnId(id);
-    const asker: Asker = { client, request, untilMs: nowMs() + Math.min(deadlineMs, limits.deadlineMsMax) };
+    const asker: Asker = { id, client, request, untilMs: nowMs() + Math.min(deadlineMs, limits.deadlineMsMax) };
     this.#askerCount++;
     const others = this.#askers.get(name);
     if (others !== undefined) return void others.push(asker);
@@ -61,11 +64,16 @@ export class Resolver {
     const now = this.#options.nowMs();
     for (const [name, askers] of this.#askers) {
       if (askers.every(({ untilMs }) => now < untilMs)) continue;
-      for (const { client, request, untilMs } of askers) if (now >= untilMs) client.send([Tag.failed, request, 'outcome-unknown', 'no majority told before the deadline']);
+      for (const { id, client, request, untilMs } of askers) if (now >= untilMs) client.send([Tag.failed, request, 'outcome-unknown', this.#whyUnknown(id)]);
       const left = askers.filter(({ untilMs }) => now < untilMs);
       this.#askerCount -= askers.length - left.length;
       this.#askers.set(name, left);
     }
+  }
+
+  #whyUnknown(id: TxnId): string {
+    const blocked = this.#options.recovery.blockedAt(id);
+    return blocked === null ? 'no majority told before the deadline' : `undecided before the deadline: it is ${this.#options.blocked.inWords(blocked)}`;
   }
 
   #learn(name: string, decision: Decision): void {

@@ -28,6 +28,8 @@ function recordInWords(record: JournalRecord): string {
       return `met ${record[1]} in life ${record[3]}`;
     case Kind.closed:
       return `closed ${record[1]} below life ${record[2]}`;
+    case Kind.settled:
+      return `settled ${nameOf(record)} by an operator at ${record[6]}: ${decision(record[4])}`;
   }
 }
 

@@ -34,6 +34,7 @@ const says: Says = {
   [Tag.finished]: ([, n, i, k, outcome]) => `${txn(n, i, k)} ${decision(outcome)}`,
   [Tag.marks]: ([, watermark, exceptions]) => `all below ${watermark} decided, unfinished: ${exceptions.join(' ') || 'none'}`,
   [Tag.claims]: ([, claims]) => groups(claims, 3).map(([node, floor, clear]) => `${node} below life ${floor} ${clear === 1 ? 'clear' : 'not clear'}`).join(', '),
+  [Tag.settled]: ([, n, i, k, decided, , by]) => `${txn(n, i, k)} ${decision(decided)}, by an operator at ${by}`,
   [Tag.peek]: ([, request, , all]) => `#${request} ${keys(all)}`,
   [Tag.peeked]: ([, request, , , flat]) => `#${request} ${pairs(flat).map(([at, bytes]) => `${version(at as number)} ${bytes === null ? '' : value(bytes as Value)}`).join(', ')}`,
   [Tag.confirm]: ([, request, , all, versions]) => `#${request} ${all.map((name, i) => `${key(name)}@${version(versions[i] ?? 0)}`).join(', ')}`,
@@ -52,6 +53,7 @@ const says: Says = {
     const why = `#${request} ${nameOf(AbortReason, reason)}${name === null ? '' : ` ${key(name)}`}`;
     return `${why}${clash === null ? '' : ` ${value(clash)}`}${lease === 0 ? '' : `, turn ${lease}`}`;
   },
+  [Tag.settle]: ([, request, , n, i, k, commit]) => `#${request} ${txn(n, i, k)} ${commit ? 'commit' : 'abort'}`,
   [Tag.resolve]: ([, request, , n, i, k]) => `#${request} ${txn(n, i, k)}`,
 };
 

@@ -90,19 +90,24 @@ describe('the status of nodes', () => {
     const nodes = [
       {
         id: 'n1', url: 'ws://a:1', reachable: true, epoch: 1, incarnation: 3, uptimeMs: 125_000, partitions: { primary: 341, replica: 683 },
-        transactions: { inFlight: 2, inDoubt: 1, locks: 4, records: 9 }, lag: { partitionsBehind: 0, lastAgreementMs: 1_500 }, peers: [{ id: 'n2', up: false }, { id: 'n3', up: true }],
+        transactions: {
+          inFlight: 2, inDoubt: 1, locks: 4, records: 9,
+          blocked: { count: 8, first: [{ transaction: 'n2:3:4', protocol: '2pc', waitsFor: ['n2'], sinceMs: 12_000, keys: 2 }, { transaction: 'n2:3:5', protocol: 'dtp', waitsFor: ['n2', 'n4'], sinceMs: 500, keys: 1 }] },
+        }, lag: { partitionsBehind: 0, lastAgreementMs: 1_500 }, peers: [{ id: 'n2', up: false }, { id: 'n3', up: true }],
       },
       { id: 'n2', url: 'ws://b:1', reachable: false, reason: 'connection refused' },
       { id: 'n3', url: 'ws://c:1', reachable: true, novelty: { of: 'another version' } },
     ];
     expect(describeStatus(nodes, plain)).toEqual([
-      'node  address   state  epoch  life  uptime  primary  replica  in flight  in doubt  locks  records  behind  agreed',
-      'n1    ws://a:1  up         1     3  2 min       341      683          2         1      4        9       0  1.5 s ago',
+      'node  address   state  epoch  life  uptime  primary  replica  in flight  in doubt  blocked  locks  records  behind  agreed',
+      'n1    ws://a:1  up         1     3  2 min       341      683          2         1        8      4        9       0  1.5 s ago',
       'n2    ws://b:1  down',
       'n3    ws://c:1  up',
       '',
       'n2 does not answer: connection refused',
       'n1 has no connection to n2',
+      'n2:3:4 (2pc) is blocked and locks 2 keys of n1: it waits for n2 since 12 s; if n2 never comes back: dtp resolve n2:3:4 --commit or --abort',
+      'n2:3:5 (dtp) is blocked and locks 1 keys of n1: it waits for n2, n4 since 0.5 s',
     ]);
   });
 

@@ -55,6 +55,8 @@ export interface Ask {
 export class Bench {
   readonly replica: Replica;
   readonly commits: Commits;
+  /** The blocked transaction in the way of all keys, in words. */
+  blocker: string | null = null;
   readonly coordinator: Coordinator;
   readonly reads: Reads;
   nowMs = 10_000;
@@ -68,7 +70,7 @@ export class Bench {
     const shared = { ...timing, topology, store, ledger, clock, outbox, nowMs: () => this.nowMs, during: (work: () => void) => loopback.during(work), incarnation: 1 };
     this.coordinator = new Coordinator({ ...shared, recover: () => {} });
     this.reads = new Reads(shared);
-    this.commits = new Commits({ ...shared, coordinator: this.coordinator, reads: this.reads, defaultProtocol: 2 });
+    this.commits = new Commits({ ...shared, coordinator: this.coordinator, reads: this.reads, blocked: { inTheWayOf: () => this.blocker }, defaultProtocol: 2 });
   }
 
   client(): FakeClient {

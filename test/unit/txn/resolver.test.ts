@@ -20,7 +20,7 @@ class Bench {
   constructor() {
     const { ledger, outbox, runtime } = this.replica;
     this.recovery = new Recovery({ topology, outbox, nowMs: () => 0, randomUint32: () => 1, log: runtime.log, roundTimeoutMs: 1_000, isHeld: () => false });
-    this.resolver = new Resolver({ topology, ledger, recovery: this.recovery, nowMs: () => this.nowMs });
+    this.resolver = new Resolver({ topology, ledger, recovery: this.recovery, nowMs: () => this.nowMs, blocked: { inWords: (blocked) => `for ${blocked.waitsFor.join()}` } });
     ledger.enterDurably([Kind.floor, 'n2', 'disk', 1]);
     this.replica.settle();
   }

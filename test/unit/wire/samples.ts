@@ -27,6 +27,7 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.finished]: [Tag.finished, ...id, -1],
   [Tag.marks]: [Tag.marks, 17, []],
   [Tag.claims]: [Tag.claims, ['n1', 3, 0, 'n2', 4, 1]],
+  [Tag.settled]: [Tag.settled, ...id, timestamp, 1_763_700_000_000, 'n2'],
   [Tag.peek]: [Tag.peek, 1, 1, [key, highKey], true],
   [Tag.peeked]: [Tag.peeked, 1, 0, true, [timestamp, bytes, 0, null]],
   [Tag.confirm]: [Tag.confirm, 1, 1, [key], [timestamp]],
@@ -52,6 +53,7 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.explain]: [Tag.explain, 1, ...id],
   [Tag.explained]: [Tag.explained, 1, [...id, EventKind.sent, Tag.vote, 1_763_700_000_000.123, 'n2', 3, timestamp, highKey, 'n2:3:4', ...id, EventKind.applied, 0, -0.5, null, 0, -1, null, null]],
   [Tag.recent]: [Tag.recent, 1, 100],
+  [Tag.settle]: [Tag.settle, 1, 5_000, ...id, true],
 };
 
 export const allSamples: readonly Message[] = Object.values(samples);
