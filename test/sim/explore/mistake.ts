@@ -70,7 +70,7 @@ export const mistakes = {
     protocol: 'dtp', says: 'decides on recovery by the votes of the home group alone',
     rule: (rule) => ({ ...rule, recover: (witnesses, groups) => rule.recover(witnesses, groups.slice(0, 1)) }),
   },
-  'recovery-asks-coordinator': { protocol: 'dtp', says: 'decides on recovery by what the coordinator says alone', rule: (rule) => ({ ...rule, witnesses: coordinatorAlone }) },
+  'recovery-asks-coordinator': { protocol: 'dtp', says: 'decides on recovery by what the coordinator and the home group say alone', rule: (rule) => ({ ...rule, witnesses: coordinatorAlone }) },
   'recovery-waits': { protocol: 'dtp', says: 'waits on recovery for somebody who never comes', rule: (rule) => ({ ...rule, witnesses: () => [{ members: ['nobody'], majority: 1 }] }) },
   'hasty-disk': { protocol: 'dtp', says: 'sends votes, promises and acceptances before they are on the disk', hasty: true },
   'votes-forgotten': { protocol: 'dtp', says: 'forgets its votes and locks on restart', keeps: (record) => record[0] !== Kind.prepared },

@@ -56,7 +56,7 @@ export const shows: Readonly<Record<MistakeName, Run>> = {
   'recovery-ignores-accepted': run('two/alone', { crashes: 1 }),
   'home-is-all': run('chain/alone', { crashes: 1, delays: 0 }),
   'recovery-asks-home': run('chain/alone', { crashes: 1, delays: 0 }),
-  'recovery-asks-coordinator': run('two/alone', { crashes: 1 }),
+  'recovery-asks-coordinator': run('chain/alone', { crashes: 1, delays: 0 }),
   'recovery-waits': run('two/alone', { crashes: 1 }),
   'hasty-disk': run('two/alone', { crashes: 1 }),
   'votes-forgotten': run('two/alone', { crashes: 1 }),
