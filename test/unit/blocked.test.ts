@@ -1,7 +1,7 @@
 /** Transactions whose coordinator dies at the worst moments: who waits, who says so, and what an operator can do. A whole cluster under virtual time. */
 import { describe, expect, it } from 'vitest';
 import { DtpError, type CommitProtocol, type NodeStatus } from '../../client/index.ts';
-import { simulate, SimulationFailed, type Simulation } from '../sim/testing.ts';
+import { seeds, simulate, SimulationFailed, type Simulation } from '../sim/testing.ts';
 
 interface BlockedStatus {
   readonly count: number;
@@ -111,6 +111,24 @@ describe.each(blocking)('a %s transaction whose coordinator is lost', (protocol)
       expect(await write).toBe('committed');
       expect(await simulation.db.get('key')).toBe('after');
     });
+  });
+
+  it('ends the same for an operator and a coordinator that comes back at that very moment with nothing logged', async () => {
+    const ends = await seeds(6, (seed) => simulate({ seed, nodes: 4 }, async (simulation) => {
+      const { transaction, coordinator, others, write } = await block(simulation, unlogged, protocol);
+      const { cluster, db, random, sleep } = simulation;
+      const late = random.pick(others);
+      if (random.chance(0.5)) cluster.partition([late], cluster.nodes.filter((node) => node !== late && node !== coordinator));
+      const [settled] = await Promise.allSettled([
+        sleep(random.below(20)).then(() => db.settle(transaction, random.pick(['commit', 'abort']), { timeoutMs: 5_000 })),
+        sleep(random.below(20)).then(() => cluster.restart(coordinator)),
+      ]);
+      await cluster.calm();
+      expect(await write).toBe('committed');
+      expect(await db.get('key')).toBe('after');
+      return settled.status;
+    }));
+    expect(new Set(ends.map(({ result }) => result))).toEqual(new Set(['fulfilled', 'rejected']));
   });
 
   it('ends the same for two operators at once, whatever they wish', async () => {
