@@ -7,8 +7,9 @@ import { invalid, type OperationOptions } from './options.ts';
 import type { Answer, Exchange, Peer } from './peer.ts';
 import { errorOf } from './retry.ts';
 import type { Router } from './routing.ts';
+import { parseTransaction } from './story.ts';
 import { DtpError, TransactionOutcomeUnknown } from './wire/errors.ts';
-import { parseTxnId, Tag, type TxnId } from './wire/messages.ts';
+import { Tag, type TxnId } from './wire/messages.ts';
 
 /** What the transaction is from now on; `version` is the one that its writes have. */
 export type Settled = { readonly outcome: 'committed'; readonly version: number } | { readonly outcome: 'aborted' };
@@ -27,11 +28,9 @@ export class SettleCall extends Call<Settled> implements Exchange {
 
   constructor(router: Router, transaction: string, decision: 'commit' | 'abort', options: OperationOptions | undefined) {
     super(router, options);
-    const txn = typeof transaction === 'string' ? parseTxnId(transaction) : null;
-    if (txn === null) throw invalid('transaction', 'a name as node:life:number, from dtp status', transaction);
     if (decision !== 'commit' && decision !== 'abort') throw invalid('decision', `'commit' or 'abort'`, decision);
     this.#transaction = transaction;
-    this.#txn = txn;
+    this.#txn = parseTransaction(transaction);
     this.#commit = decision === 'commit';
   }
 

@@ -281,10 +281,3 @@ export function bodyFaultOf(body: unknown): string | null {
 export function formatTxnId(txn: TxnId): string {
   return `${txn.node}:${txn.incarnation}:${txn.number}`;
 }
-
-/** What `formatTxnId` made, or null. */
-export function parseTxnId(text: string): TxnId | null {
-  const [, node, incarnation, number] = /^(.{1,64}):(\d{1,16}):(\d{1,16})$/s.exec(text) ?? [];
-  const id = { node: node ?? '', incarnation: Number(incarnation), number: Number(number) };
-  return Number.isSafeInteger(id.incarnation) && Number.isSafeInteger(id.number) ? id : null;
-}
