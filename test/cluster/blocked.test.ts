@@ -24,6 +24,8 @@ function keyOfFirst(): string {
 const key = keyOfFirst();
 const after = 'the value that is written while the coordinator dies';
 
+const patienceMs = 5_000;
+
 interface Transactions {
   readonly undecided: number;
   readonly slowCommits: number;
@@ -96,7 +98,8 @@ describe('a 2PC transaction whose coordinator is killed', () => {
     const seen = await db.get(key);
     // Aborted, it is tried again by who wanted it, perhaps before the read.
     expect(isLogged ? [value] : [value, after]).toContain(seen);
-    expect(performance.now() - backMs).toBeLessThan(1_000);
+    // In simulated time it is less than a second; here the machine may be busy with other things.
+    expect(performance.now() - backMs).toBeLessThan(patienceMs);
     expect(await write).toBe('committed');
     expect(await db.get(key)).toBe(after);
   });
