@@ -18,6 +18,8 @@ export const skew: MakeWorkload = (random, nowMs) => {
   const recorder = new Recorder<Operation>(nowMs);
   const pairs = Array.from({ length: 1 + random.below(4) }, (_, i) => [`left${i}`, `right${i}`] as const);
   const initial = new Map(pairs.flat().map((key, i) => [key, i + 1]));
+  /** With a note, which nobody reads, a transaction is coordinated wherever that lies, and its reads can be checked before its writes. */
+  const noted = random.chance(0.5);
   let values = initial.size;
 
   function audit(client: Client, pair: readonly [string, string]) {
@@ -43,6 +45,7 @@ export const skew: MakeWorkload = (random, nowMs) => {
           if (mine > 0 && theirs < 0) throw new Leave();
           const written = mine > 0 ? -value : value;
           tx.set(own, written);
+          if (noted) tx.set(['note', client.name], written);
           done = [...reads, { type: 'write', key: own, value: written }];
           plan(done);
         }, options);
