@@ -58,6 +58,8 @@ export interface StoryEvent {
   readonly promised?: { readonly round: number; readonly to: string };
   /** `recovered`: how many ballots it took. */
   readonly rounds?: number;
+  /** `settled`: what the operator asked for; `decision` is what it came to. */
+  readonly wished?: string;
 }
 
 /** A transaction in one line. */
@@ -208,6 +210,7 @@ const otherDetails: { readonly [what in StoryWhat]?: (first: number, second: num
   applied: (_first, second) => decisionOf(second),
   recovering: (_first, _second, text) => (text === null ? {} : { reason: text }),
   recovered: (first, second) => ({ rounds: first, ...decisionOf(second) }),
+  settled: (_first, second, text) => ({ ...decisionOf(second), ...(text !== null && { wished: text }) }),
   answered: (first, second, text, about) => {
     if (about === Tag.committed) return { answer: 'committed', version: second };
     if (about === Tag.aborted) return { answer: 'aborted', reason: nameIn(AbortReason, first) ?? 'unknown' };

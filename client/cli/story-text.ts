@@ -61,7 +61,7 @@ function isMore(before: StoryEvent, event: StoryEvent): boolean {
 
 function sectionOf({ what, message, round }: StoryEvent): string {
   if (what === 'requested' || what === 'queued' || what === 'confirming') return 'Request';
-  if (what === 'recovering' || what === 'blocked') return 'Recovery';
+  if (what === 'recovering' || what === 'blocked' || what === 'settled') return 'Recovery';
   if (what === 'lost' || message === 'prepare' || message === 'vote') return 'Votes';
   if (round !== undefined) return round === 0 ? 'Proposal' : `Recovery, round ${round}`;
   return 'Outcome';
@@ -89,6 +89,7 @@ const others: { readonly [what in StoryEvent['what']]?: (event: StoryEvent) => s
   applied: ({ decision }) => (decision === 'commit' ? 'applies the writes, releases the locks' : 'drops the writes, releases the locks'),
   recovering: ({ reason }) => `begins to recover it: ${reason}`,
   blocked: ({ peer }) => `is blocked: waits for ${peer}`,
+  settled: ({ decision, version, wished }) => `an operator decides: ${decision}${at(version)}${wished === decision ? '' : `, as was accepted before, and not ${wished}`}`,
   recovered: ({ decision, version, rounds }) => `has recovered it: ${decision}${at(version)}, after ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
 };
 

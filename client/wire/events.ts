@@ -33,6 +33,8 @@ export const EventKind = {
   blocked: 14,
   /** A recovery ended. `first`: how many ballots it took; `second`: the outcome. */
   recovered: 15,
+  /** An operator decided it in place of its coordinator (`second`), by way of this node. `text`: what was wished, 'commit' or 'abort'. */
+  settled: 16,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 

@@ -15,6 +15,7 @@
  * it had decided otherwise stops for good. Its data is not that of the others, and hiding it would be worse.
  */
 import type { ErrorCode } from '../../client/wire/errors.ts';
+import { EventKind } from '../../client/wire/events.ts';
 import { limits } from '../../client/wire/limits.ts';
 import { ABORT, AbortReason, formatTxnId, Tag, UNDECIDED, type Accept, type Accepted, type Decide, type Decision, type Finished, type Promised, type Rejected, type Settle, type Settled, type TxnId } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
@@ -22,6 +23,7 @@ import type { Group, Topology } from '../cluster/topology.ts';
 import type { Log } from '../runtime/runtime.ts';
 import { Kind } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { Client } from './commits.ts';
 import type { Ledger } from './ledger.ts';
 import { highestAccepted, isQuorum, type Witness } from './protocols/protocol.ts';
@@ -35,6 +37,7 @@ export interface SettlingOptions {
   readonly ledger: Ledger;
   readonly outbox: Outbox;
   readonly recovery: Pick<Recovery, 'blocked' | 'blockedAt' | 'isActive' | 'reserveRound'>;
+  readonly chronicle: Pick<Chronicle, 'note'>;
   readonly incarnation: number;
   readonly during: (work: () => void) => void;
   readonly nowMs: () => number;
@@ -221,11 +224,12 @@ export class Settling {
   }
 
   #record(course: Course): void {
-    const { ledger, store, topology, during, wallMs, log } = this.#options;
+    const { ledger, store, topology, chronicle, during, wallMs, log } = this.#options;
     const { id: { node, incarnation, number }, proposal } = course;
     course.phase = 'recording';
     const atMs = Math.round(wallMs());
     ledger.enter([Kind.settled, node, incarnation, number, proposal, atMs, topology.self]);
+    chronicle.note(EventKind.settled, node, incarnation, number, 0, null, 0, proposal, null, course.wish);
     log.warn({ txn: formatTxnId(course.id), outcome: inWords(proposal), wished: course.wish }, 'transaction settled by an operator');
     store.whenDurable(() => during(() => this.#conclude(course, { id: course.id, decision: proposal, atMs, node: topology.self })));
   }

@@ -79,6 +79,7 @@ describe.each(blocking)('a %s transaction whose coordinator is lost', (protocol)
       const { db, cluster, now } = simulation;
       const settled = await db.settle(transaction, decision);
       expect(settled.outcome).toBe(outcome);
+      expect((await db.explain(transaction)).events.filter(({ what }) => what === 'settled')).toMatchObject([{ decision, wished: decision }]);
       const settledMs = now();
       expect(['before', 'after']).toContain(await db.get('key'));
       expect(now() - settledMs).toBeLessThan(1_000);
@@ -111,6 +112,30 @@ describe.each(blocking)('a %s transaction whose coordinator is lost', (protocol)
       expect(await write).toBe('committed');
       expect(await simulation.db.get('key')).toBe('after');
     });
+  });
+
+  it.each([['commit', false], ['abort', true]] as const)('is taken over (%s) by a coordinator that was only cut off, unless that has decided otherwise meanwhile', async (decision, isGood) => {
+    const run = simulate({}, async (simulation) => {
+      const { db, cluster, sleep } = simulation;
+      const [coordinator, ...others] = cluster.replicasOf('key') as [string, string, string];
+      await db.set('key', 'before');
+      // Votes don't reach it; it aborts.
+      cluster.partition(others, [coordinator], 'one-way');
+      const writer = await cluster.connect({ timeoutMs: 60_000 });
+      const write = writer.set('key', 'after', { protocol, timeoutMs: 60_000 });
+      let transaction: string | undefined;
+      while (transaction === undefined) {
+        await sleep(20);
+        transaction = (await db.status({ timeoutMs: 500 })).filter(({ id }) => others.includes(id)).map((node) => transactionsOf(node).blocked.first[0]?.transaction).find((name) => name !== undefined);
+      }
+      expect((await db.settle(transaction, decision)).outcome).toBe(decision === 'commit' ? 'committed' : 'aborted');
+      cluster.heal();
+      await write;
+      await sleep(5_000);
+      expect(await db.get('key')).toBe('after');
+    });
+    if (isGood) await run;
+    else await expect(run).rejects.toThrow(/is aborted here, and a client may have been told so; but .* an operator decided that it is committed at/);
   });
 
   it('ends the same for an operator and a coordinator that comes back at that very moment with nothing logged', async () => {

@@ -122,6 +122,15 @@ describe('a story', () => {
     expect(storyOf(id, world.told)).toMatchObject({ outcome: 'undecided', reason: 'blocked: waits for n1' });
   });
 
+  it('tells of an operator who decided, and whether it came as was wished', () => {
+    const world = new World();
+    world.note('n2', EventKind.settled, 0, null, 0, ABORT, null, 'abort');
+    world.note('n2', EventKind.settled, 0, null, 0, 120, null, 'abort');
+    const story = storyOf(id, world.told);
+    expect(story.events).toMatchObject([{ what: 'settled', decision: 'abort', wished: 'abort' }, { what: 'settled', decision: 'commit', version: 120, wished: 'abort' }]);
+    expect(describeStory(story, plain).join('\n')).toMatch(/Recovery\n.* n2 +an operator decides: abort\n.* n2 +an operator decides: commit at 120, as was accepted before, and not abort/);
+  });
+
   it('reads as a table with a section for each round', () => {
     expect(describeStory(storyOf(id, commit().told), plain).slice(2)).toEqual([
       '',
