@@ -4,6 +4,7 @@ import { costOf, type Cost, type Group } from './protocol-costs.ts';
 
 /** The parts of a node's status that matter here. */
 interface Told extends NodeStatus {
+  readonly peersLost?: number;
   readonly messages?: Readonly<Record<string, number>>;
   readonly transactions?: Readonly<Record<'fastCommits' | 'slowCommits' | 'fastAborts' | 'slowAborts' | 'handedOver' | 'forcedWrites' | 'acknowledged' | 'inFlight' | 'undecided' | 'unacknowledged', number>>;
   readonly store?: { readonly flushes: number };
@@ -18,6 +19,8 @@ export interface Counters extends Cost {
   readonly fastCommits: number;
   readonly slowCommits: number;
   readonly aborts: number;
+  /** How often a node took another one for dead, as it may if the machine gives it no time. */
+  readonly peersLost: number;
   /** Of journals, over all nodes. */
   readonly flushes: number;
 }
@@ -36,6 +39,7 @@ function countersOf(nodes: readonly NodeStatus[]): Counters {
     fastCommits: sum(({ transactions }) => transactions?.fastCommits),
     slowCommits: sum(({ transactions }) => transactions?.slowCommits),
     aborts: sum(({ transactions }) => (transactions?.fastAborts ?? 0) + (transactions?.slowAborts ?? 0)),
+    peersLost: sum(({ peersLost }) => peersLost),
     flushes: sum(({ store }) => store?.flushes),
   };
 }
@@ -65,7 +69,7 @@ export function total(all: readonly Counters[]): Counters {
 function combine(of: (name: keyof Counters) => number): Counters {
   return {
     prepare: of('prepare'), vote: of('vote'), accept: of('accept'), accepted: of('accepted'), decide: of('decide'), decided: of('decided'), recovery: of('recovery'),
-    acknowledged: of('acknowledged'), forcedWrites: of('forcedWrites'), fastCommits: of('fastCommits'), slowCommits: of('slowCommits'), aborts: of('aborts'), flushes: of('flushes'),
+    acknowledged: of('acknowledged'), forcedWrites: of('forcedWrites'), fastCommits: of('fastCommits'), slowCommits: of('slowCommits'), aborts: of('aborts'), peersLost: of('peersLost'), flushes: of('flushes'),
   };
 }
 

@@ -22,7 +22,10 @@ export interface TurnSummary {
   readonly perSecondRatio: Spread;
   readonly p50Ratio: Spread;
   readonly processorRatio: Spread;
+  /** Over the turns in which no node was lost to another: of others the design does not speak. */
   readonly counted: Counters;
+  /** Turns that were left out of what was counted. */
+  readonly turnsWithLosses: number;
   /** Per committed transaction; of messages the design says how many there are at most. */
   readonly messages: number;
   readonly messagesDesigned: number;
@@ -53,7 +56,8 @@ export function summarize(turns: readonly Turn[], protocol: CommitProtocol, call
   const own = of(protocol);
   const others = of(reference);
   const ratios = (figure: (turn: Turn) => number): Spread => spreadOf(own.map((turn, i) => figure(turn) / figure(others[i] as Turn)));
-  const counted = total(own.map((turn) => turn.counted));
+  const whole = own.filter(({ counted: { peersLost } }) => peersLost === 0);
+  const counted = total(whole.map((turn) => turn.counted));
   const { fastCommits, slowCommits } = counted;
   const commits = fastCommits + slowCommits;
   const designed = (figure: (path: 'fast' | 'slow') => number): number => (fastCommits * figure('fast') + slowCommits * figure('slow')) / commits;
@@ -66,6 +70,7 @@ export function summarize(turns: readonly Turn[], protocol: CommitProtocol, call
     p50Ratio: ratios(({ result }) => result.p50Ms),
     processorRatio: ratios(processorUsOf),
     counted,
+    turnsWithLosses: own.length - whole.length,
     messages: messagesIn(counted) / commits,
     messagesDesigned: designed((path) => messagesOf(costOf(protocol, group, path))),
     forcedWrites: counted.forcedWrites / commits,

@@ -7,10 +7,10 @@ const ratio = ({ median, lower, upper }: Spread): string => `${median.toFixed(2)
 
 export function turnTable(summaries: readonly TurnSummary[]): string {
   const head = ['callers', 'protocol', 'committed/s', '× dtp', 'p50', '× dtp', 'p99', 'messages/tx', 'design', 'forced writes/tx', 'design', 'flushes/tx', 'CPU/tx', '× dtp', ''];
-  return table([head, ...summaries.map(({ protocol, callers, perSecond, perSecondRatio, p50Ms, p50Ratio, p99Ms, processorUs, processorRatio, messages, messagesDesigned, forcedWrites, forcedWritesDesigned, flushes, counted, differences }) => [
+  return table([head, ...summaries.map(({ protocol, callers, perSecond, perSecondRatio, p50Ms, p50Ratio, p99Ms, processorUs, processorRatio, messages, messagesDesigned, forcedWrites, forcedWritesDesigned, flushes, counted, turnsWithLosses, differences }) => [
     number(callers), protocol, number(perSecond.median), ratio(perSecondRatio), milliseconds(p50Ms.median), ratio(p50Ratio), milliseconds(p99Ms.median),
     messages.toFixed(2), `≤ ${messagesDesigned.toFixed(2)}`, forcedWrites.toFixed(2), forcedWritesDesigned.toFixed(2), flushes.toFixed(2), `${number(processorUs)} µs`, ratio(processorRatio),
-    [differences.length === 0 ? 'as designed' : `NOT AS DESIGNED: ${differences.join(', ')}`, ...(protocol === 'dtp' ? [fastShare(counted)] : [])].join('; '),
+    [differences.length === 0 ? 'as designed' : `NOT AS DESIGNED: ${differences.join(', ')}`, ...(protocol === 'dtp' ? [fastShare(counted)] : []), ...(turnsWithLosses > 0 ? [`not counted: ${turnsWithLosses} turns in which a node took another for dead`] : [])].join('; '),
   ])]);
 }
 

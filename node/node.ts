@@ -107,6 +107,7 @@ export class Node {
       },
       clients: this.#clients.size,
       peers: peers.status,
+      ...peers.counters,
       messages: peers.sent,
       lag: { ...exchange.lag, ...exchange.counters },
       /** Equal on nodes that replicate the same partitions and hold the same versions. */

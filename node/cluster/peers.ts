@@ -39,6 +39,7 @@ export class Peers implements Outbox {
   readonly #links: Link[] = [];
   /** Messages to other nodes so far, by tag. */
   readonly #sent: number[] = [];
+  readonly counters = { peersLost: 0 };
 
   constructor(options: PeersOptions) {
     this.#options = options;
@@ -141,6 +142,7 @@ export class Peers implements Outbox {
 
   #lost(node: string, end: SessionEnd): void {
     if (!this.#sessions.delete(node)) return;
+    this.counters.peersLost++;
     this.#options.runtime.log.warn({ peer: node, code: end.code, why: end.message }, 'peer down');
     this.#options.down(node);
   }

@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { CommitProtocol } from '../../client/index.ts';
 import { loseCoordinator, steps, type Loss } from '../../bench/coordinator-loss.ts';
+import { costOf } from '../../bench/protocol-costs.ts';
 import { plotOf } from '../../bench/protocol-plot.ts';
-import { spreadOf, summarizeLosses } from '../../bench/protocol-summary.ts';
+import { spreadOf, summarize, summarizeLosses } from '../../bench/protocol-summary.ts';
 import { lossTable } from '../../bench/protocol-tables.ts';
 
 const backAfterMs = 5_000;
@@ -48,6 +49,17 @@ describe('figures', () => {
     [[7], { median: 7, lower: 7, upper: 7 }],
     [[1, Infinity, Infinity], { median: Infinity, lower: Infinity, upper: Infinity }],
   ])('the spread of %j', (values, spread) => expect(spreadOf(values)).toEqual(spread));
+
+  it('a turn in which a node was lost to another is not held against the design', () => {
+    const group = { replicas: 3, coordinatorIsReplica: true };
+    const result = { calls: 1, perSecond: 10, p50Ms: 1, p99Ms: 2, longestMs: 3, longestPauseMs: 4, errors: {} };
+    const counted = { ...costOf('dtp', group, 'fast'), decided: 2, recovery: 0, fastCommits: 1, slowCommits: 0, aborts: 0, peersLost: 0, flushes: 3 };
+    const turn = { round: 0, protocol: 'dtp' as const, callers: 1, result, counted, processorMs: 1 };
+    const without = { ...counted, prepare: 1, vote: 1 };
+    const summary = (second: typeof counted) => summarize([turn, { ...turn, round: 1, counted: second }], 'dtp', 1, 'dtp', group);
+    expect(summary({ ...without, peersLost: 2 })).toMatchObject({ differences: [], turnsWithLosses: 1, messages: 8, forcedWrites: 3 });
+    expect(summary(without)).toMatchObject({ differences: ['3 prepare where 4 were expected', '3 vote where 4 were expected'], turnsWithLosses: 0 });
+  });
 
   const loss = (blockedMs: number | null, outcome: Loss['outcome']): Loss => ({ readBlockedMs: blockedMs, writeBlockedMs: blockedMs, outcome, told: 'unknown' });
 

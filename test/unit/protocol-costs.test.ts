@@ -84,7 +84,7 @@ describe('what differs from the design is told', () => {
     ['dtp', { decided: 3 }, '3 messages for 2 acknowledgements'],
     ['dtp', { recovery: 1 }, '1 messages of recoveries'],
   ])('%s with %j', (protocol, wrong, fault) => {
-    const right: Counters = { ...costOf(protocol, three, 'fast'), decided: 2, recovery: 0, fastCommits: 1, slowCommits: 0, aborts: 0, flushes: 3 };
+    const right: Counters = { ...costOf(protocol, three, 'fast'), decided: 2, recovery: 0, fastCommits: 1, slowCommits: 0, aborts: 0, peersLost: 0, flushes: 3 };
     expect(differencesFromDesign(protocol, three, right)).toEqual([]);
     expect(differencesFromDesign(protocol, three, { ...right, ...wrong })).toEqual([fault]);
   });
