@@ -48,8 +48,10 @@ export function registerResolve(program: Command, terminal: Terminal, finish: (c
 async function resolve(transaction: string, options: ResolveOptions, terminal: Terminal): Promise<number> {
   if ((options.commit === true) === (options.abort === true)) throw new InputError('say either --commit or --abort', 'usage');
   const decision = options.commit === true ? 'commit' : 'abort';
-  if (!/^.+:\d+:\d+$/.test(transaction)) throw new InputError(`${transaction} is no transaction's name; dtp status shows those that are blocked, as node:life:number`);
-  for (const line of risk(transaction, decision)) terminal.note(terminal.paint('yellow', line));
+  if (!/^.+:\d+:\d+$/.test(transaction)) throw new InputError(`${transaction} is no transaction’s name; dtp status shows those that are blocked, as node:life:number`);
+  const warning = risk(transaction, decision);
+  if (options.json === true) terminal.note(JSON.stringify({ warning: warning.join(' ') }));
+  else for (const line of warning) terminal.note(terminal.paint('yellow', line));
   if (options.yes !== true && !(await isConfirmed(transaction))) {
     terminal.note('Nothing was done.');
     return exitCodes.aborted;
@@ -65,7 +67,7 @@ async function isConfirmed(transaction: string): Promise<boolean> {
   if (process.stdin.isTTY !== true) throw new InputError('nobody can be asked here: say --yes if you know the risk', 'usage');
   const question = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return (await question.question(`Type the transaction's name to go on: `)).trim() === transaction;
+    return (await question.question('Type the transaction’s name to go on: ')).trim() === transaction;
   } finally {
     question.close();
   }
