@@ -32,8 +32,7 @@ export const skew: MakeWorkload = (random, nowMs) => {
     });
   }
 
-  function change(client: Client, pair: readonly [string, string]) {
-    const [own, other] = client.random.shuffled(pair) as [string, string];
+  function change(client: Client, own: string, other: string) {
     const value = ++values;
     return attempt<Operation>(client, recorder, {
       planned: [{ type: 'write', key: own, value }],
@@ -60,7 +59,11 @@ export const skew: MakeWorkload = (random, nowMs) => {
     },
     async act(client) {
       const pair = client.random.pick(pairs);
-      await (client.random.chance(0.2) ? audit(client, pair) : change(client, pair));
+      const [one, other] = client.random.shuffled(pair) as [string, string];
+      if (client.random.chance(0.2)) return void await audit(client, pair);
+      // Both at once, and neither shall see what the other does.
+      if (client.random.chance(0.5)) return void await Promise.all([change(client, one, other), change(client, other, one)]);
+      await change(client, one, other);
     },
     async finish(client) {
       for (const pair of pairs) await audit(client, pair);
