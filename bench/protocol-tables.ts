@@ -10,12 +10,17 @@ export function turnTable(summaries: readonly TurnSummary[]): string {
   return table([head, ...summaries.map(({ protocol, callers, perSecond, perSecondRatio, p50Ms, p50Ratio, p99Ms, processorUs, processorRatio, messages, messagesDesigned, forcedWrites, forcedWritesDesigned, flushes, counted, turnsWithLosses, differences }) => [
     number(callers), protocol, number(perSecond.median), ratio(perSecondRatio), milliseconds(p50Ms.median), ratio(p50Ratio), milliseconds(p99Ms.median),
     messages.toFixed(2), `≤ ${messagesDesigned.toFixed(2)}`, forcedWrites.toFixed(2), forcedWritesDesigned.toFixed(2), flushes.toFixed(2), `${number(processorUs)} µs`, ratio(processorRatio),
-    [differences.length === 0 ? 'as designed' : `NOT AS DESIGNED: ${differences.join(', ')}`, ...(protocol === 'dtp' ? [fastShare(counted)] : []), ...(turnsWithLosses > 0 ? [`not counted: ${turnsWithLosses} turns in which a node took another for dead`] : [])].join('; '),
+    verdict(differences, counted, turnsWithLosses, protocol === 'dtp'),
   ])]);
 }
 
-function fastShare({ fastCommits, slowCommits }: TurnSummary['counted']): string {
-  return `${((100 * fastCommits) / (fastCommits + slowCommits)).toFixed(1)} % fast`;
+function verdict(differences: readonly string[], { fastCommits, slowCommits }: TurnSummary['counted'], turnsWithLosses: number, hasFastPath: boolean): string {
+  const commits = fastCommits + slowCommits;
+  const words: string[] = [];
+  if (commits > 0) words.push(differences.length === 0 ? 'as designed' : `NOT AS DESIGNED: ${differences.join(', ')}`);
+  if (commits > 0 && hasFastPath) words.push(`${((100 * fastCommits) / commits).toFixed(1)} % fast`);
+  if (turnsWithLosses > 0) words.push(`not counted: turns in which a node took another for dead, ${turnsWithLosses}`);
+  return words.join('; ');
 }
 
 export function lossTable(rows: readonly LossRow[], { backAfterMs, watchedMs }: { readonly backAfterMs: number; readonly watchedMs: number }): string {

@@ -5,7 +5,7 @@ import { loseCoordinator, steps, type Loss } from '../../bench/coordinator-loss.
 import { costOf } from '../../bench/protocol-costs.ts';
 import { plotOf } from '../../bench/protocol-plot.ts';
 import { spreadOf, summarize, summarizeLosses } from '../../bench/protocol-summary.ts';
-import { lossTable } from '../../bench/protocol-tables.ts';
+import { lossTable, turnTable } from '../../bench/protocol-tables.ts';
 
 const backAfterMs = 5_000;
 const watchedMs = 20_000;
@@ -59,6 +59,10 @@ describe('figures', () => {
     const summary = (second: typeof counted) => summarize([turn, { ...turn, round: 1, counted: second }], 'dtp', 1, 'dtp', group);
     expect(summary({ ...without, peersLost: 2 })).toMatchObject({ differences: [], turnsWithLosses: 1, messages: 8, forcedWrites: 3 });
     expect(summary(without)).toMatchObject({ differences: ['3 prepare where 4 were expected', '3 vote where 4 were expected'], turnsWithLosses: 0 });
+
+    const none = turnTable([summarize([{ ...turn, counted: { ...without, peersLost: 1 } }], 'dtp', 1, 'dtp', group)]);
+    expect(none).not.toContain('as designed');
+    expect(none).toContain('not counted: turns in which a node took another for dead, 1');
   });
 
   const loss = (blockedMs: number | null, outcome: Loss['outcome']): Loss => ({ readBlockedMs: blockedMs, writeBlockedMs: blockedMs, outcome, told: 'unknown' });
