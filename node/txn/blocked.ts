@@ -2,7 +2,8 @@
 import { formatTxnId, type Key } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { Ledger } from './ledger.ts';
-import type { Blocked, Recovery } from './recovery.ts';
+import type { Blocked } from './attempt.ts';
+import type { Recovery } from './recovery.ts';
 
 export interface BlockedStatus {
   readonly count: number;

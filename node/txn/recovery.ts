@@ -26,13 +26,14 @@
 import { EventKind } from '../../client/wire/events.ts';
 import { ABORT, formatTxnId, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decision, type Finished, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
-import { membersOf, type Group, type Topology } from '../cluster/topology.ts';
+import { membersOf, type Topology } from '../cluster/topology.ts';
 import { invariant } from '../invariant.ts';
 import type { Log } from '../runtime/runtime.ts';
+import { aim, newAttempt, type Attempt, type Blocked, type Lost, type OnOutcome, type Reserved } from './attempt.ts';
 import { parseBody } from './body.ts';
 import type { Chronicle } from './chronicle.ts';
 import { protocols } from './protocols/registry.ts';
-import { highestAccepted, isQuorum, type CommitProtocol, type Witness } from './protocols/protocol.ts';
+import { highestAccepted, isQuorum, type CommitProtocol } from './protocols/protocol.ts';
 
 export interface RecoveryOptions {
   readonly topology: Topology;
@@ -46,71 +47,6 @@ export interface RecoveryOptions {
   readonly isHeld: (id: TxnId) => boolean;
   /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
   readonly chronicle?: Chronicle;
-}
-
-/** What a transaction is asked for by name, and everything needed to recover it. */
-export interface Lost {
-  readonly id: TxnId;
-  readonly epoch: number;
-  /** Null if only a client named it: then its epoch and partitions are what the client says. */
-  readonly protocolNumber: number | null;
-  /** Those it touched, its home first. */
-  readonly partitions: readonly number[];
-}
-
-/** A transaction that waits for nodes that are away. */
-export interface Blocked {
-  readonly id: TxnId;
-  readonly protocol: string;
-  /** The members that are away of those groups of which too many are. */
-  readonly waitsFor: readonly string[];
-  /** Monotonic milliseconds. */
-  readonly sinceMs: number;
-}
-
-/** A ballot of this node for a recovery under way, which the recovery itself will not use; and what it knows. */
-export interface Reserved {
-  readonly round: number;
-  readonly epoch: number;
-  /** Null while no replica has shown a record of the transaction. */
-  readonly protocol: CommitProtocol | null;
-  /** Those it touches, its home first. */
-  readonly groups: readonly Group[];
-  readonly members: readonly string[];
-}
-
-/** A decision; or UNDECIDED, when it is finished but so long ago that the outcome has been forgotten. */
-export type OnOutcome = (decision: Decision) => void;
-
-interface Attempt {
-  readonly id: TxnId;
-  epoch: number;
-  protocol: CommitProtocol | null;
-  /** Protocol and partitions are known; or it is claimed, and not confirmed by any record yet; or it does not matter, for all groups there are take part. */
-  scope: 'known' | 'claimed' | 'everywhere';
-  partitions: readonly number[];
-  groups: readonly Group[];
-  /** A majority of each of these must be heard, and of each of those must accept. */
-  witnessing: readonly Group[];
-  accepting: readonly Group[];
-  /** All who are asked and told: the replicas, and whoever else is among the above. */
-  members: readonly string[];
-  readonly listeners: OnOutcome[];
-  readonly startedAtMs: number;
-  phase: 'pausing' | 'promising' | 'accepting';
-  round: number;
-  highestRoundSeen: number;
-  rounds: number;
-  /** When the present phase ends unless something happens. */
-  untilMs: number;
-  /** Since when it has been waiting for nodes that are away; null if it is not. */
-  blockedSinceMs: number | null;
-  witnesses: Map<string, Witness>;
-  proposal: Decision;
-  acceptedBy: Set<string>;
-  /** Those that know it as finished, with what they retain. */
-  finishedAt: Map<string, Decision>;
-  body: Uint8Array | null;
 }
 
 /** Pauses between ballots grow up to this; the first is a small part of it. */
@@ -168,12 +104,7 @@ export class Recovery {
     const protocol = protocolNumber === null ? null : (protocols[protocolNumber] as CommitProtocol);
     let attempt = this.#attempts.get(name);
     if (attempt === undefined) {
-      attempt = {
-        id, epoch, protocol, scope: protocol === null ? 'claimed' : 'known', partitions, groups: [], witnessing: [], accepting: [], members: [],
-        listeners: [], startedAtMs: this.#options.nowMs(),
-        phase: 'pausing', round: 0, highestRoundSeen: 0, rounds: 0, untilMs: 0, blockedSinceMs: null,
-        witnesses: new Map(), proposal: UNDECIDED, acceptedBy: new Set(), finishedAt: new Map(), body: null,
-      };
+      attempt = newAttempt({ id, epoch, protocol, partitions }, this.#options.nowMs());
       this.#attempts.set(name, attempt);
       this.counters.started++;
       this.#options.chronicle?.note(EventKind.recovering, id.node, id.incarnation, id.number, 0, null, 0, 0, null, why);
@@ -308,25 +239,15 @@ export class Recovery {
     const same = partitions[0] === attempt.partitions[0] && partitions.length === attempt.partitions.length && partitions.every((partition) => attempt.partitions.includes(partition));
     if (wasKnown && same) return false;
     const asked = same && attempt.phase === 'promising' ? attempt.members : [];
-    this.#aim(attempt, partitions);
+    aim(attempt, this.#options.topology, partitions);
     if (attempt.members.every((member) => asked.includes(member))) return false;
     this.#ask(attempt);
     return true;
   }
 
   #begin(attempt: Attempt, partitions: readonly number[]): void {
-    this.#aim(attempt, partitions);
+    aim(attempt, this.#options.topology, partitions);
     this.#ask(attempt);
-  }
-
-  #aim(attempt: Attempt, partitions: readonly number[]): void {
-    const { protocol, id } = attempt;
-    const groups = this.#options.topology.groupsOf(partitions);
-    attempt.partitions = partitions;
-    attempt.groups = groups;
-    attempt.witnessing = withHome(protocol?.witnesses(id.node, groups) ?? groups, groups);
-    attempt.accepting = withHome(protocol?.acceptors(id.node, groups) ?? [], groups);
-    attempt.members = membersOf([...groups, ...attempt.witnessing, ...attempt.accepting]);
   }
 
   #current(node: string, incarnation: number, number: number, round: number, proposer: string): Attempt | undefined {
@@ -388,11 +309,6 @@ export class Recovery {
     this.#options.log.info({ txn: name, outcome: outcomeName(decision), rounds: attempt.rounds, tookMs }, 'transaction recovered');
     for (const listener of attempt.listeners) listener(decision);
   }
-}
-
-function withHome(asked: readonly Group[], groups: readonly Group[]): readonly Group[] {
-  const home = groups.slice(0, 1);
-  return home.every((group) => asked.includes(group)) ? asked : [...asked, ...home];
 }
 
 function outcomeName(decision: Decision): string {
