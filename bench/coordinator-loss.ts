@@ -7,9 +7,9 @@
  * simulated links and disks, not the processors. Nodes and clients are the code of production; how long a
  * restarted process takes to load, which is some tenths of a second, is not in it.
  */
-import type { CommitProtocol, Database, NodeStatus } from '../client/index.ts';
+import type { CommitProtocol, Database } from '../client/index.ts';
 import { simulate } from '../test/sim/testing.ts';
-import { isQuiet } from './protocol-counters.ts';
+import { isAtRest } from './protocol-counters.ts';
 
 /** How long a message takes, drawn for each seed. A flush takes as long, about. */
 const latencyMs = [0.1, 0.3] as const;
@@ -72,7 +72,7 @@ export async function loseCoordinator({ protocol, step, seed, backAfterMs, watch
     // The same for all messages, so that what has left arrives before the news that its sender is dead.
     cluster.slow(cluster.nodes, random.between(...latencyMs));
     await db.transaction((tx) => [a, b].forEach((key) => tx.set(key, 0)), { protocol, timeoutMs: watchedMs });
-    for (let nodes = await db.status(); !isWhole(nodes) || !isQuiet(nodes); nodes = await db.status()) await sleep(10);
+    while (!isAtRest(await db.status())) await sleep(10);
 
     const moment = step.moment(protocol);
     const killed = moment === null ? cluster.crash(coordinator) : cluster.crashAt(coordinator, moment.message, moment);
@@ -97,11 +97,6 @@ export async function loseCoordinator({ protocol, step, seed, backAfterMs, watch
     return { readBlockedMs, writeBlockedMs, outcome, told: toldInTheEnd };
   });
   return result;
-}
-
-/** Is every node connected with every other? */
-function isWhole(nodes: readonly NodeStatus[]): boolean {
-  return nodes.every(({ peers }) => (peers as readonly { up: boolean }[]).every(({ up }) => up));
 }
 
 /** Without a second attempt: it must be known of which one the outcome is. */

@@ -4,6 +4,7 @@ import { costOf, type Cost, type Group } from './protocol-costs.ts';
 
 /** The parts of a node's status that matter here. */
 interface Told extends NodeStatus {
+  readonly peers?: readonly { readonly up: boolean }[];
   readonly peersLost?: number;
   readonly messages?: Readonly<Record<string, number>>;
   readonly transactions?: Readonly<Record<'fastCommits' | 'slowCommits' | 'fastAborts' | 'slowAborts' | 'handedOver' | 'forcedWrites' | 'acknowledged' | 'inFlight' | 'undecided' | 'unacknowledged', number>>;
@@ -44,17 +45,19 @@ function countersOf(nodes: readonly NodeStatus[]): Counters {
   };
 }
 
-/** Has every transaction been decided, and has every replica that was asked acknowledged the outcome? */
-export function isQuiet(nodes: readonly NodeStatus[]): boolean {
-  return (nodes as readonly Told[]).every(({ transactions }) => transactions !== undefined && transactions.inFlight + transactions.undecided + transactions.unacknowledged === 0);
+/** Is every node connected with every other, has every transaction been decided, and has every replica that was asked acknowledged the outcome? */
+export function isAtRest(nodes: readonly NodeStatus[]): boolean {
+  return (nodes as readonly Told[]).every(({ peers, transactions }) => (
+    peers?.every(({ up }) => up) === true && transactions !== undefined && transactions.inFlight + transactions.undecided + transactions.unacknowledged === 0
+  ));
 }
 
 /**
- * The counters when every transaction is finished. Nodes are not asked at the same instant: one may have told its figures before
+ * The counters of a whole cluster when every transaction is finished. Nodes are not asked at the same instant: one may have told its figures before
  * it sent what another had already got when it told its own. So they count only when asked for again, at rest.
  */
 export async function countersAtRest(status: () => Promise<readonly NodeStatus[]>, pause: () => Promise<void>): Promise<Counters> {
-  while (!isQuiet(await status())) await pause();
+  while (!isAtRest(await status())) await pause();
   return countersOf(await status());
 }
 
