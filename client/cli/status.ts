@@ -57,7 +57,7 @@ export function describeStatus(nodes: readonly NodeStatus[], { paint }: Pick<Ter
 
 const blockedShownMax = 5;
 
-/** Each blocked transaction once, however many nodes wait for it: those that wait longest. */
+/** Each blocked transaction once, however many nodes wait for it: those that wait longest, and how many more there are at least, as no node tells of all. */
 function describeBlocked(nodes: readonly NodeStatus[]): string[] {
   const lines = new Map<string, string>();
   for (const node of nodes) {
@@ -67,10 +67,13 @@ function describeBlocked(nodes: readonly NodeStatus[]): string[] {
       const away = Array.isArray(waitsFor) ? waitsFor.join(', ') : '';
       const coordinator = String(transaction).slice(0, String(transaction).indexOf(':'));
       const wayOut = away === coordinator ? `; if ${away} never comes back: dtp resolve ${String(transaction)} --commit or --abort` : '';
-      if (!lines.has(String(transaction))) lines.set(String(transaction), `${String(transaction)} (${String(protocol)}) is blocked and locks ${String(keys)} keys of ${node.id}: it waits for ${away} since ${duration(sinceMs)}${wayOut}`);
+      if (!lines.has(String(transaction))) lines.set(String(transaction), `${String(transaction)} (${String(protocol)}) is blocked and locks ${String(keys)} keys of ${node.id}: it has been waiting for ${away} for ${duration(sinceMs)}${wayOut}`);
     }
   }
-  return [...lines.values()].slice(0, blockedShownMax);
+  const shown = [...lines.values()].slice(0, blockedShownMax);
+  const counts = nodes.map((node) => Number(dig(node, ['transactions', 'blocked', 'count']) ?? 0));
+  const unseen = Math.max(lines.size, ...counts) - shown.length;
+  return unseen > 0 ? [...shown, `${unseen} or more others are blocked too`] : shown;
 }
 
 /** Peers that a node is not connected to. */

@@ -106,8 +106,9 @@ describe('the status of nodes', () => {
       '',
       'n2 does not answer: connection refused',
       'n1 has no connection to n2',
-      'n2:3:4 (2pc) is blocked and locks 2 keys of n1: it waits for n2 since 12 s; if n2 never comes back: dtp resolve n2:3:4 --commit or --abort',
-      'n2:3:5 (dtp) is blocked and locks 1 keys of n1: it waits for n2, n4 since 0.5 s',
+      'n2:3:4 (2pc) is blocked and locks 2 keys of n1: it has been waiting for n2 for 12 s; if n2 never comes back: dtp resolve n2:3:4 --commit or --abort',
+      'n2:3:5 (dtp) is blocked and locks 1 keys of n1: it has been waiting for n2, n4 for 0.5 s',
+      '6 or more others are blocked too',
     ]);
   });
 
