@@ -56,6 +56,6 @@ function valueOf(word: string, isText: boolean): unknown {
   try {
     return parseTypedJson(word);
   } catch (error) {
-    throw new InputError(`the value ${word} is ${(error as Error).message}\nText is written with --string, or in quotes: '${JSON.stringify(word)}'.`);
+    throw new InputError(`the value ${word}: ${(error as Error).message}\nText is written with --string, or in quotes: '${JSON.stringify(word)}'.`);
   }
 }
