@@ -15,14 +15,16 @@ export function registerDelete(program: Command, terminal: Terminal, finish: (co
     .argument('<key...>', 'what to remove; a key is a word, or a tuple in JSON');
   withConnectionOptions(command).action(async (words: string[], options: ConnectionOptions) => {
     const keys = words.map(parseKey);
-    await withDatabase(options, async (db) => {
+    const transaction = await withDatabase(options, async (db) => {
       const [first] = keys;
-      if (keys.length === 1 && first !== undefined) return db.delete(first);
-      return db.transaction((tx) => {
-        for (const key of keys) tx.delete(key);
+      if (keys.length === 1 && first !== undefined) return (await db.delete(first)).transaction;
+      const tx = await db.transaction((current) => {
+        for (const key of keys) current.delete(key);
+        return current;
       });
+      return tx.name;
     });
-    for (const key of keys) terminal.out(options.json === true ? machineReadable({ key, deleted: true }) : `${formatKey(key)} is deleted`);
+    for (const key of keys) terminal.out(options.json === true ? machineReadable({ key, deleted: true, transaction }) : `${formatKey(key)} is deleted`);
     finish(exitCodes.done);
   });
 }

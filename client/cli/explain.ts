@@ -20,8 +20,8 @@ Examples:
   dtp explain --last                  the latest ${lastDefault}, to pick one
   dtp explain --last 5 --json
 
-A write gives its name: { transaction } of db.set, tx.name, the details of errors, dtp set --json; so do the nodes' logs. Nodes keep their
-latest events in memory: a node that was restarted remembers nothing from before.`;
+A write gives its name: { transaction } of db.set, tx.name, the details of errors, --json of dtp set and dtp delete; so do the nodes' logs. Nodes
+keep their latest events in memory: a node that was restarted remembers nothing from before.`;
 
 export function registerExplain(program: Command, terminal: Terminal, finish: (code: number) => void): void {
   const command = program

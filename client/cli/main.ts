@@ -17,6 +17,7 @@ import { TypedJsonError } from './typed-json.ts';
 import { registerUp } from './up.ts';
 
 const terminal = processTerminal();
+const asJson = process.argv.includes('--json');
 
 /** Not `process.exit`: what was written has still to leave, and nothing else is under way. */
 const finish = (code: number): void => {
@@ -46,7 +47,7 @@ function failureOf(error: unknown): Failure {
 }
 
 function tell({ code, message, advice }: Failure): void {
-  if (process.argv.includes('--json')) return terminal.note(JSON.stringify({ error: { code, message, ...(advice !== undefined && { advice }) } }));
+  if (asJson) return terminal.note(JSON.stringify({ error: { code, message, ...(advice !== undefined && { advice }) } }));
   terminal.note(`dtp: ${message}`);
   if (advice !== undefined) terminal.note(advice);
 }
@@ -56,7 +57,8 @@ const program = new Command('dtp')
   .version(version(), '--version')
   .helpOption('-h, --help', 'show help')
   .helpCommand('help [command]', 'show help for a command')
-  .showHelpAfterError('(dtp --help shows what there is)')
+  .showHelpAfterError(asJson ? false : '(dtp --help shows what there is)')
+  .configureOutput({ outputError: (text, write) => (asJson ? tell({ ending: 'usage', code: 'usage', message: text.trim().replace(/^error: /, '') }) : write(text)) })
   .exitOverride();
 registerUp(program, terminal, finish);
 registerNode(program, finish);

@@ -211,7 +211,9 @@ describe('dtp get, set, delete and status', () => {
 
   it('delete several keys at once, whether they are there or not', async () => {
     await cluster.dtp('set', 'd1', '1', 'd2', '2');
-    expect(await cluster.dtp('delete', '--json', 'd1', 'd2', 'd3')).toMatchObject({ code: 0, stdout: ['d1', 'd2', 'd3'].map((key) => `{"key":"${key}","deleted":true}\n`).join('') });
+    const { code, stdout } = await cluster.dtp('delete', '--json', 'd1', 'd2', 'd3');
+    expect(code).toBe(0);
+    expect(jsonLines(stdout)).toEqual(['d1', 'd2', 'd3'].map((key) => ({ key, deleted: true, transaction: expect.stringMatching(/^n\d:\d+:\d+$/) as string })));
     expect(await cluster.dtp('get', 'd1')).toMatchObject({ code: 1 });
   });
 
@@ -245,6 +247,9 @@ describe('dtp get, set, delete and status', () => {
     const { code, stderr } = await cluster.dtp('set', '--json', 'k'.repeat(2_000), '1');
     expect(code).toBe(65);
     expect(JSON.parse(stderr)).toEqual({ error: { code: 'key-too-large', message: expect.any(String) as string, advice: expect.any(String) as string } });
+    const misspelt = await cluster.dtp('get', 'x', '--json', '--foo');
+    expect(misspelt.code).toBe(64);
+    expect(JSON.parse(misspelt.stderr)).toEqual({ error: { code: 'usage', message: "unknown option '--foo'" } });
   });
 
   it('refuse a cluster that is not the one meant', async () => {
