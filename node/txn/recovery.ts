@@ -52,6 +52,8 @@ export interface RecoveryOptions {
 /** Pauses between ballots grow up to this; the first is a small part of it. */
 const pauseMsMax = 1_000;
 const pauseMsMin = 10;
+/** Who is blocked asks those who are there again, once a second at first and in the end this seldom; who comes back is asked at once. */
+const blockedAskMsMax = 15_000;
 
 export class Recovery {
   readonly #options: RecoveryOptions;
@@ -176,7 +178,9 @@ export class Recovery {
       if (attempt.phase !== 'pausing') this.#pause(attempt);
       else if (!this.#isBlocked(attempt)) this.#ask(attempt);
       else {
-        attempt.untilMs = now + pauseMsMax;
+        // The longer it waits, the less likely that one of those who are there has heard since.
+        const blockedMs = now - (attempt.blockedSinceMs ?? now);
+        attempt.untilMs = now + Math.min(blockedAskMsMax, Math.max(pauseMsMax, blockedMs / 4));
         for (const member of attempt.members) this.#askMember(attempt, member);
       }
     }
