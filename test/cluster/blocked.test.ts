@@ -4,7 +4,7 @@ import { connect, DtpError, type Database, type NodeStatus } from '../../client/
 import { encodeKey } from '../../client/keys.ts';
 import { Placement } from '../../client/wire/placement.ts';
 import type { View } from '../../client/wire/view.ts';
-import { eventually, useClusters, type TestCluster } from './harness.ts';
+import { eventually, untilWhole, useClusters, type TestCluster } from './harness.ts';
 import { makeLinkedNodes, type LinkedNodes } from './linked-nodes.ts';
 
 const makeCluster = useClusters();
@@ -51,6 +51,7 @@ async function block(isLogged: boolean): Promise<Stage> {
   const { nodes, urls, links } = linked;
   const db = await connect({ nodes: urls.slice(2), timeoutMs: 60_000 });
   cleanUps.push(() => db.close());
+  await untilWhole(db);
   await db.set(key, 'before', { protocol: '2pc' });
   await eventually('nothing is under way', async () => {
     const status = await db.status();

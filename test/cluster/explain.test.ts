@@ -1,7 +1,7 @@
 /** The stories that `dtp explain` tells of real processes: under each protocol what must come before what, and why one is aborted. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { connect, type CommitProtocol, type Database, type Story, type StoryEvent, type Transaction } from '../../client/index.ts';
-import { eventually, useClusters } from './harness.ts';
+import { eventually, untilWhole, useClusters } from './harness.ts';
 import type { TestCluster } from './harness.ts';
 
 const makeCluster = useClusters();
@@ -17,6 +17,7 @@ beforeAll(async () => {
 async function withDatabase<R>(work: (db: Database) => Promise<R>): Promise<R> {
   const db = await connect({ nodes: cluster.urls });
   try {
+    await untilWhole(db);
     return await work(db);
   } finally {
     await db.close();

@@ -11,6 +11,7 @@ import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Database } from '../../client/index.ts';
 import { afterAll, afterEach } from 'vitest';
 import { describeEnding, spawnNode } from '../../client/cli/node-process.ts';
 import type { Ended, NodeProcess } from '../../client/cli/node-process.ts';
@@ -38,6 +39,14 @@ export async function eventually(what: string, condition: () => boolean | Promis
     if (performance.now() > untilMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await new Promise((resume) => setTimeout(resume, 20));
   }
+}
+
+/** Waits until the client reaches every node, and every node every other: until then a write may do without some replica. */
+export function untilWhole(db: Database): Promise<void> {
+  return eventually('everybody is connected with everybody', async () => {
+    const nodes = await db.status({ timeoutMs: 1_000 });
+    return nodes.every((node) => node.reachable && (node['peers'] as { up: boolean }[]).every(({ up }) => up));
+  });
 }
 
 /** Ports below those that systems give to outgoing connections, so that none of those takes one meanwhile. */
