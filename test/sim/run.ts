@@ -1,4 +1,5 @@
 /** One run: builds the cluster of a plan, lets its clients and its faults meet, heals everything, and judges. */
+import { DtpError } from '../../client/wire/errors.ts';
 import type { Outcome } from './checker/history.ts';
 import { undisturbedMs, type Client } from './client.ts';
 import { SimCluster, type MakeNode } from './cluster.ts';
@@ -48,7 +49,7 @@ export interface Report {
   readonly story: (lines?: number) => string;
 }
 
-const startMsMax = 2 * undisturbedMs;
+const startMsMax = 10 * undisturbedMs;
 /** After the faults, clients give up what they wait for within their timeout. */
 const farewellMsMax = 2 * undisturbedMs;
 /** After the faults, how long healing may take: some recoveries with pauses between ballots, and a few exchanges. */
@@ -119,8 +120,19 @@ class Run {
 
   async #setUp(): Promise<void> {
     for (const id of this.#cluster.ids) this.#cluster.start(id);
-    this.#cluster.addClient('setup', { random: this.#random.fork('setup'), hasty: false }, (client) => this.#workload.setUp(client));
+    this.#cluster.addClient('setup', { random: this.#random.fork('setup'), hasty: false }, (client) => this.#begin(client));
     await this.#until(() => this.#cluster.clientsDone, startMsMax, () => 'no-start: the first writes come to no end');
+  }
+
+  /** The first writes are blind and nobody is there yet, so they may be made again: on the slowest networks most attempts come too late. */
+  async #begin(client: Client): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#workload.setUp(client);
+      } catch (error) {
+        if (!(error instanceof DtpError)) throw error;
+      }
+    }
   }
 
   async #disturb(): Promise<void> {
