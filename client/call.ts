@@ -5,7 +5,7 @@
  * its deadline, its signal, the closing of the database - the caller is told the same way how far it had come: whether
  * certainly nothing was written, or nobody knows.
  */
-import { invalid, timeoutMsOf, type OperationOptions } from './options.ts';
+import { checkOperationOptions, invalid, timeoutMsOf, type OperationOptions } from './options.ts';
 import { errorOf } from './retry.ts';
 import type { Router } from './routing.ts';
 import { DtpError, TransactionOutcomeUnknown } from './wire/errors.ts';
@@ -35,6 +35,7 @@ export abstract class Call<R> {
 
   constructor(router: Router, options: OperationOptions | undefined) {
     this.router = router;
+    checkOperationOptions(options);
     this.timeoutMs = timeoutMsOf(options?.timeoutMs, router.settings.timeoutMs);
     this.deadlineAtMs = router.nowMs() + this.timeoutMs;
     this.#signal = options?.signal;

@@ -26,8 +26,8 @@ import { encodeValue } from './wire/values.ts';
  * await db.set(['account', 'alice'], { balance: 100n, opened: new Date() });
  */
 export async function connect(options: ConnectOptions): Promise<Database> {
-  const environment = (options as Partial<ConnectOptionsInEnvironment>).environment ?? realEnvironment();
-  return new Database(await Router.open(settingsOf(options), environment));
+  const settings = settingsOf(options);
+  return new Database(await Router.open(settings, (options as Partial<ConnectOptionsInEnvironment>).environment ?? realEnvironment()));
 }
 
 /**

@@ -57,8 +57,24 @@ export interface Settings {
   readonly protocol: number | null;
 }
 
+const connectOptionNames: Record<keyof ConnectOptionsInEnvironment, true> = { nodes: true, cluster: true, connectTimeoutMs: true, timeoutMs: true, maxAttempts: true, protocol: true, environment: true };
+const operationOptionNames: Record<keyof TransactionOptions, true> = { timeoutMs: true, signal: true, protocol: true, maxAttempts: true };
+
+/** An option that is mistyped would be one that is silently not heeded. */
+function refuseUnknown(options: unknown, known: object, what: string): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalid(what, 'an object', options);
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name));
+  if (unknown !== undefined) throw new DtpError('invalid-argument', `${what}: there is no option ${unknown}; there are ${Object.keys(known).filter((name) => name !== 'environment').join(', ')}.`, { argument: unknown, value: (options as Record<string, unknown>)[unknown] });
+}
+
+/** @throws DtpError `invalid-argument` for an option that no operation has. */
+export function checkOperationOptions(options: OperationOptions | undefined): void {
+  if (options !== undefined) refuseUnknown(options, operationOptionNames, 'the options of the operation');
+}
+
 /** @throws DtpError `invalid-argument` or `unknown-protocol`. */
 export function settingsOf(options: ConnectOptions): Settings {
+  refuseUnknown(options, connectOptionNames, 'the options of connect');
   const { nodes, cluster } = options;
   if (!Array.isArray(nodes) || nodes.length === 0) throw invalid('nodes', 'an array of at least one address, as ws://host:port', nodes);
   if (nodes.length > limits.membersMax) throw invalid('nodes', `at most ${limits.membersMax} addresses`, `${nodes.length} of them`);

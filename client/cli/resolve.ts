@@ -48,7 +48,7 @@ export function registerResolve(program: Command, terminal: Terminal, finish: (c
 async function resolve(transaction: string, options: ResolveOptions, terminal: Terminal): Promise<number> {
   if ((options.commit === true) === (options.abort === true)) throw new InputError('say either --commit or --abort', 'usage');
   const decision = options.commit === true ? 'commit' : 'abort';
-  if (!/^.+:\d+:\d+$/.test(transaction)) throw new InputError(`${transaction} is no transaction’s name; dtp status shows those that are blocked, as node:life:number`);
+  if (!/^.+:\d+:\d+$/.test(transaction)) throw new InputError(`${transaction} is no transaction’s name; dtp status shows those that are blocked, as node:life:number`, 'usage');
   const warning = risk(transaction, decision);
   if (options.json === true) terminal.note(JSON.stringify({ warning: warning.join(' ') }));
   else for (const line of warning) terminal.note(terminal.paint('yellow', line));

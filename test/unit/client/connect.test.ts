@@ -85,6 +85,7 @@ describe('connect', () => {
     [{ timeoutMs: 1.5 }, 'timeoutMs'],
     [{ maxAttempts: -1 }, 'maxAttempts'],
     [{ cluster: '' }, 'cluster'],
+    [{ timeoutMS: 5 } as object, 'timeoutMS'],
   ])('refuses %j and names the option', async (options, name) => {
     const error = await new FakeCluster().connecting(options).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'invalid-argument', details: { argument: name } });

@@ -146,6 +146,8 @@ describe('get, entry, set, delete', () => {
       [() => db.set('k', new Uint8Array(limits.valueBytesMax + 1)), 'value-too-large'],
       [() => db.get('k', { timeoutMs: 0 }), 'invalid-argument'],
       [() => db.get('k', { signal: {} as AbortSignal }), 'invalid-argument'],
+      [() => db.get('k', { timeout: 5 } as object), 'invalid-argument'],
+      [() => db.get('k', 5 as never), 'invalid-argument'],
       [() => db.set('k', 1, { protocol: '4pc' as 'dtp' }), 'unknown-protocol'],
       [() => db.transaction('no function' as never), 'invalid-argument'],
     ];
