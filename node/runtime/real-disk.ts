@@ -1,5 +1,5 @@
 /**
- * A node's data directory: `journal/` holds the log files, `data/` the table.
+ * A node's data directory: `journal/` holds the log files, `data/` the table, `recovery-points/` the copies of it that are kept.
  *
  * Whatever changes a directory (create, rename, remove) is followed by a flush of that directory: without it a power
  * loss may bring the old names back, and the journal would replay a segment that was trimmed long ago.
@@ -8,11 +8,13 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LmdbTable } from './lmdb-table.ts';
 import { RealLogFile, syncDirectory } from './log-file.ts';
-import type { Disk, LogFile, Table } from './runtime.ts';
+import type { Disk, KeptCopy, LogFile, Table } from './runtime.ts';
+import { TableCopies } from './table-copies.ts';
 
 export class RealDisk implements Disk {
   readonly #journal: string;
   readonly #data: string;
+  readonly #copies: TableCopies;
   readonly #open = new Set<string>();
   #tableIsOpen = false;
 
@@ -22,6 +24,7 @@ export class RealDisk implements Disk {
     this.#data = join(directory, 'data');
     makeDirectory(this.#journal);
     makeDirectory(this.#data);
+    this.#copies = new TableCopies(join(directory, 'recovery-points'));
   }
 
   logs(): string[] {
@@ -54,11 +57,19 @@ export class RealDisk implements Disk {
   openTable(): Table {
     if (this.#tableIsOpen) throw new Error('the table is open already');
     this.#tableIsOpen = true;
-    const table = new LmdbTable(this.#data, () => {
+    const table = new LmdbTable(this.#data, this.#copies, () => {
       this.#tableIsOpen = false;
     });
     syncDirectory(this.#data);
     return table;
+  }
+
+  copies(): KeptCopy[] {
+    return this.#copies.list();
+  }
+
+  removeCopy(name: string, done: (error?: Error) => void): void {
+    this.#copies.remove(name, done);
   }
 
   #refuseOpen(name: string): void {

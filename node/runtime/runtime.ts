@@ -47,6 +47,16 @@ export interface Disk {
   removeLog(name: string): void;
   /** The data table, created if it is not there. At most one is open at a time. */
   openTable(): Table;
+  /** The copies of the table that are kept, sorted by name. One that a crash cut is not among them. */
+  copies(): KeptCopy[];
+  /** Removes a copy; it is gone, durably, when `done` comes without an error. */
+  removeCopy(name: string, done: (error?: Error) => void): void;
+}
+
+/** A copy of the table, with the text that was written beside it. */
+export interface KeptCopy {
+  readonly name: string;
+  readonly note: string;
 }
 
 export interface LogFile {
@@ -69,6 +79,18 @@ export interface Table {
   range(from: Buffer, to: Buffer): Iterable<{ readonly key: Buffer; readonly value: Buffer }>;
   /** Writes all puts or none; durable, and visible to `get`, when `done` comes without an error. In order of calls. */
   write(puts: readonly Put[], done: (error?: Error) => void): void;
-  /** Closes when writes under way have ended. */
+  /**
+   * Keeps a copy of the whole table under a name that is free, while reads and writes go on. `note` is asked for the text
+   * to write beside it when the copy's size is known. At most one is made at a time.
+   */
+  copy(name: string, note: (bytes: number) => string, steps: CopySteps): void;
+  /** Closes when writes and a copy under way have ended. */
   close(done: () => void): void;
+}
+
+export interface CopySteps {
+  /** What is written from now on is not in the copy; everything written before is. Not called if it fails earlier. */
+  begun(): void;
+  /** The copy is durable. With an error there is none: `code` is ENOSPC if the disk has no room for it. */
+  done(error?: NodeJS.ErrnoException): void;
 }

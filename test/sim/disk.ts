@@ -8,7 +8,7 @@
  *
  * Faults come from whoever drives the simulation: `faults` is looked at whenever something begins.
  */
-import type { Disk, LogFile, Table } from '../../node/runtime/runtime.ts';
+import type { Disk, KeptCopy, LogFile, Table } from '../../node/runtime/runtime.ts';
 import { drawLatency } from './latency.ts';
 import type { Latency } from './latency.ts';
 import { SimLogFile } from './log-file.ts';
@@ -53,6 +53,7 @@ export class SimDisk {
   /** Only the open handle of a log changes its bytes. */
   readonly logs = new Map<string, Buffer>();
   table = TableImage.empty;
+  readonly copies = new Map<string, { readonly table: TableImage; readonly note: string }>();
   /** What a log write made durable last. */
   lastFlush: { readonly name: string; readonly position: number; readonly bytes: number } | null = null;
   #mountedBy: SimProcess | null = null;
@@ -173,6 +174,17 @@ class MountedDisk implements Disk {
     return new SimTable(this.#disk, this.#process, () => {
       this.#tableIsOpen = false;
     });
+  }
+
+  copies(): KeptCopy[] {
+    return [...this.#disk.copies].map(([name, { note }]) => ({ name, note })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  removeCopy(name: string, done: (error?: Error) => void): void {
+    if (!this.#process.effect()) return;
+    this.#disk.trace.record(this.#disk.name, 'remove copy', name);
+    const isThere = this.#disk.copies.delete(name);
+    this.#disk.scheduler.after(this.#disk.durationMs(0), this.#process, () => (isThere ? done() : done(new Error(`there is no copy ${name}`))));
   }
 
   #existing(name: string): Buffer {

@@ -125,6 +125,8 @@ function hasty(runtime: Runtime): Runtime {
     renameLog: (from, to) => runtime.disk.renameLog(from, to),
     removeLog: (name) => runtime.disk.removeLog(name),
     openTable: () => runtime.disk.openTable(),
+    copies: () => runtime.disk.copies(),
+    removeCopy: (name, done) => runtime.disk.removeCopy(name, done),
   };
   return {
     clock: runtime.clock, log: runtime.log, disk,

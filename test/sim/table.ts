@@ -1,6 +1,6 @@
 /** The table of a simulated disk, open in one process. As in LMDB, all that waits goes into the next commit. */
 import { tableKeyBytesMax } from '../../node/runtime/runtime.ts';
-import type { Put, Table } from '../../node/runtime/runtime.ts';
+import type { CopySteps, Put, Table } from '../../node/runtime/runtime.ts';
 import type { SimDisk } from './disk.ts';
 import type { SimProcess } from './process.ts';
 import type { Event } from './scheduler.ts';
@@ -18,6 +18,7 @@ export class SimTable implements Table {
   #waiting: Batch[] = [];
   #committing: Batch[] = [];
   #completion: Event | null = null;
+  #copying: Event | null = null;
   #closed: (() => void) | null = null;
 
   constructor(disk: SimDisk, process: SimProcess, onClosed: () => void) {
@@ -43,6 +44,27 @@ export class SimTable implements Table {
     if (!this.#process.effect()) return;
     this.#waiting.push({ puts: puts.map(([key, value]) => [Buffer.from(key), value === null ? null : Buffer.from(value)] as const), originals: [...puts], done });
     this.#commit();
+  }
+
+  copy(name: string, note: (bytes: number) => string, { begun, done }: CopySteps): void {
+    if (this.#copying !== null) throw new Error('a copy is being made already');
+    if (this.#disk.copies.has(name)) throw new Error(`there is a copy ${name} already`);
+    if (!this.#process.effect()) return;
+    const { scheduler, faults } = this.#disk;
+    // As in LMDB the snapshot is taken a moment later, in another thread, but for what has begun to be written before.
+    this.#copying = scheduler.after(this.#disk.durationMs(0), this.#process, () => {
+      const { table } = this.#disk;
+      const bytes = table.rows.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+      this.#copying = scheduler.after(this.#disk.durationMs(bytes), this.#process, () => {
+        this.#copying = null;
+        if (!faults.full) this.#disk.copies.set(name, { table, note: note(bytes) });
+        this.#disk.trace.record(this.#disk.name, faults.full ? 'copy failed' : 'copied', name);
+        if (faults.full) done(Object.assign(new Error('the disk is full'), { code: 'ENOSPC' }));
+        else done();
+        this.#commit();
+      });
+      begun();
+    });
   }
 
   close(done: () => void): void {
@@ -83,7 +105,7 @@ export class SimTable implements Table {
 
   #closeIfAsked(): void {
     const closed = this.#closed;
-    if (closed === null) return;
+    if (closed === null || this.#copying !== null) return;
     this.#disk.scheduler.after(0, this.#process, () => {
       this.#onClosed();
       closed();

@@ -168,6 +168,33 @@ export function tableConformance(bench: Current): void {
     await closed(again);
   });
 
+  it('keeps copies of what was written before they began, while writes go on', async () => {
+    const { disk } = bench().start('a');
+    expect(disk.copies()).toEqual([]);
+    const table = disk.openTable();
+    await written(table, Array.from({ length: 500 }, (_, i): Put => [key(String(1_000 + i)), bytes(i)]));
+    const events: string[] = [];
+    table.copy('first', (size) => JSON.stringify({ isLarge: size > 100_000 }), { begun: () => events.push('begun'), done: (error) => events.push(error?.message ?? 'done') });
+    expect(() => table.copy('second', () => '', { begun: () => {}, done: () => {} })).toThrow('already');
+    await bench().until(() => events.length > 0);
+    await written(table, [[key('late'), key('x')]]);
+    await bench().until(() => events.length > 1);
+    expect(events).toEqual(['begun', 'done']);
+    expect(disk.copies()).toEqual([{ name: 'first', note: '{"isLarge":true}' }]);
+    expect(() => table.copy('first', () => '', { begun: () => {}, done: () => {} })).toThrow('already');
+    expect(table.get(key('late'))?.toString()).toBe('x');
+    // Closing waits for a copy under way.
+    table.copy('second', () => 'two', { begun: () => {}, done: () => events.push('copied') });
+    table.close(() => events.push('closed'));
+    await bench().until(() => events.includes('closed'));
+    expect(events.slice(2)).toEqual(['copied', 'closed']);
+    const next = bench().start('a').disk;
+    expect(next.copies().map(({ name }) => name)).toEqual(['first', 'second']);
+    next.removeCopy('first', (error) => events.push(error?.message ?? 'removed'));
+    await bench().until(() => events.includes('removed'));
+    expect(next.copies()).toEqual([{ name: 'second', note: 'two' }]);
+  });
+
   function open(): Table {
     return bench().start('a').disk.openTable();
   }

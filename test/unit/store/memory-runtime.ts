@@ -30,6 +30,7 @@ export const sectors = (mask: number): Tear => ({ keeps: (byte) => ((mask >>> ((
 export class MemoryDisk {
   logs = new Map<string, Buffer>();
   table = new Map<string, Buffer>();
+  copies = new Map<string, { readonly table: ReadonlyMap<string, Buffer>; readonly note: string }>();
 }
 
 export class MemoryRuntime implements Runtime {
@@ -42,6 +43,7 @@ export class MemoryRuntime implements Runtime {
   /** The error that the next writes of log files or table end with. */
   logError: Error | null = null;
   tableError: Error | null = null;
+  copyError: NodeJS.ErrnoException | null = null;
   /** What happens when there is nothing else to do: whoever has a store here lets it write what nobody waits for. */
   idle: () => void = () => {};
   #nowMs = 0;
@@ -176,6 +178,8 @@ export class MemoryRuntime implements Runtime {
         if (this.#effect()) store.logs.delete(name);
       },
       openTable: () => this.#openTable(),
+      copies: () => [...store.copies].map(([name, { note }]) => ({ name, note })),
+      removeCopy: (name, done) => this.#writes.push({ complete: () => (store.copies.delete(name), done()), tear: () => {} }),
     };
   }
 
@@ -239,6 +243,21 @@ export class MemoryRuntime implements Runtime {
           },
           tear: (tear) => (tear.keepsBatch ? apply() : undefined),
         });
+      },
+      copy: (name, note, { begun, done }) => {
+        const error = this.copyError;
+        this.#writes.push({ complete: () => {
+          const copy = new Map(table);
+          this.#writes.push({
+            complete: () => {
+              if (error !== null) return done(error);
+              this.store.copies.set(name, { table: copy, note: note(copy.size) });
+              done();
+            },
+            tear: () => {},
+          });
+          begun();
+        }, tear: () => {} });
       },
       close: (done) => this.#writes.push({ complete: done, tear: () => {} }),
     };
