@@ -105,6 +105,8 @@ export class Node {
         blocked: blocked.status,
         settlements: this.#settlements,
       },
+      /** Partitions for which this node does not speak before it has heard from the others what it may have forgotten; null for none. */
+      doubtful: this.#store.doubts.status,
       clients: this.#clients.size,
       peers: peers.status,
       ...peers.counters,
@@ -178,6 +180,7 @@ export class Node {
     [Tag.peeked]: (from, message) => this.#part.reads.onPeeked(from, message),
     [Tag.confirm]: (from, message) => this.#part.reads.onConfirm(from, message),
     [Tag.confirmed]: (from, message) => this.#part.reads.onConfirmed(from, message),
+    [Tag.declined]: (from, message) => this.#part.reads.onDeclined(from, message),
     [Tag.roots]: (from, message) => this.#part.exchange.onRoots(from, message),
     [Tag.differ]: (from, message) => this.#part.exchange.onDiffer(from, message),
     [Tag.list]: (from, message) => this.#part.exchange.onList(from, message),
@@ -282,7 +285,9 @@ export class Node {
   #read(client: Session, request: number, epoch: number, keys: readonly string[]): void {
     const here = epoch === this.#topology.epoch && keys.every((key) => this.#topology.isMine(this.#topology.partitionOf(key)));
     if (!here) return client.send([Tag.failed, request, 'wrong-view', 'this node keeps no replica of that key in the present view']);
-    client.send([Tag.values, request, firstThatFit(entriesOf(this.#store, keys))]);
+    const values = firstThatFit(entriesOf(this.#store, keys));
+    const isSure = keys.every((key) => this.#store.doubts.isSure(this.#topology.partitionOf(key)));
+    client.send(isSure ? [Tag.values, request, values] : [Tag.failed, request, 'not-ready', 'this node is in doubt about its copy of that key, and asks the other replicas for it']);
   }
 
   #tick(): void {

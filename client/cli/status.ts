@@ -51,8 +51,17 @@ export function describeStatus(nodes: readonly NodeStatus[], { paint }: Pick<Ter
   const lines = table(head, rows, (text) => paint('bold', text));
   const silent = nodes.filter((node) => !node.reachable).map(({ id, reason }) => paint('yellow', `${id} does not answer: ${reason ?? 'no reason is known'}`));
   const apart = nodes.flatMap((node) => downPeers(node).map((peer) => paint('yellow', `${node.id} has no connection to ${peer}`)));
-  const remarks = [...silent, ...apart, ...describeBlocked(nodes).map((line) => paint('yellow', line))];
+  const remarks = [...silent, ...apart, ...nodes.flatMap(describeDoubts).map((line) => paint('yellow', line)), ...describeBlocked(nodes).map((line) => paint('yellow', line))];
   return [...lines, ...(remarks.length === 0 ? [] : ['', ...remarks])];
+}
+
+/** A node that may have forgotten something, and what it does not speak for until others have told it again. */
+function describeDoubts(node: NodeStatus): string[] {
+  const partitions = dig(node, ['doubtful', 'partitions']);
+  if (typeof partitions !== 'number') return [];
+  const since = dig(node, ['doubtful', 'since']);
+  const sinceText = typeof since === 'number' ? ` since ${new Date(since).toISOString()}` : '';
+  return [`${node.id} is in doubt about ${partitions} ${partitions === 1 ? 'partition' : 'partitions'}${sinceText}: ${String(dig(node, ['doubtful', 'why']))}. It does not vote or answer there until it has learned from the other replicas what it lacks`];
 }
 
 const blockedShownMax = 5;

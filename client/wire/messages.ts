@@ -45,7 +45,7 @@ export const Tag = {
   prepare: 10, vote: 11, accept: 12, accepted: 13, recover: 14, promise: 15, rejected: 16, decide: 17, decided: 18, finished: 19,
   marks: 20, claims: 21, settled: 22,
 
-  peek: 30, peeked: 31, confirm: 32, confirmed: 33,
+  peek: 30, peeked: 31, confirm: 32, confirmed: 33, declined: 34,
 
   roots: 40, differ: 41, list: 42, listed: 43, pull: 44, pulled: 45,
 
@@ -54,7 +54,7 @@ export const Tag = {
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
 /** A replica's vote. Everything but `ok` is a NO, with its reason. */
-export const Vote = { none: 0, ok: 1, stale: 2, conflict: 3, wrongView: 4, superseded: 5 } as const;
+export const Vote = { none: 0, ok: 1, stale: 2, conflict: 3, wrongView: 4, superseded: 5, unsure: 6 } as const;
 export type Vote = (typeof Vote)[keyof typeof Vote];
 
 /** Why a transaction was aborted, as the client is told. */
@@ -102,6 +102,8 @@ export type Peeked = [T['peeked'], request: number, refusedEpoch: number, withVa
 export type Confirm = [T['confirm'], request: number, epoch: number, keys: Key[], versions: Version[]];
 /** `staleKey` is null when every version is still the newest here. */
 export type Confirmed = [T['confirmed'], request: number, refusedEpoch: number, staleKey: Key | null];
+/** In place of `peeked` or `confirmed`: the answerer may have forgotten what it knew of some of these keys, and says nothing about any. */
+export type Declined = [T['declined'], request: number];
 
 /* Healing, between nodes */
 /** `roots`: 16 bytes per partition. */
@@ -150,7 +152,7 @@ export type Settle = [T['settle'], request: number, deadlineMs: number, ...Id, c
 export type Message =
   | Hello | Welcome | Refuse | Ping | Pong
   | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims | Settled
-  | Peek | Peeked | Confirm | Confirmed
+  | Peek | Peeked | Confirm | Confirmed | Declined
   | Roots | Differ | List | Listed | Pull | Pulled
   | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle;
 
@@ -223,6 +225,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.peeked]: [uint, uint, bool, flat(uint, value)],
   [Tag.confirm]: [uint, uint, keys, flat(uint)],
   [Tag.confirmed]: [uint, uint, orNull(key)],
+  [Tag.declined]: [uint],
 
   [Tag.roots]: [uint, flat(uint), bytes],
   [Tag.differ]: [uint, flat(uint, bytes)],

@@ -11,9 +11,11 @@
  * - Nothing reaches the table before the records it came from are durable in the journal.
  * - Each slice carries the digests of its partitions as they are with it, so rows and digests in the table match.
  * - Segments go only after the last slice, which names the first that counts from then on, is durable.
+ * - Trust in a partition comes with the last slice, behind the rows on which it rests.
  */
 import type { Key } from '../../client/wire/messages.ts';
 import type { Put } from '../runtime/runtime.ts';
+import type { Doubts } from './doubts.ts';
 import type { Journal } from './journal.ts';
 import { journalPut } from './meta.ts';
 import type { Generation, OverlayEntry } from './overlay.ts';
@@ -24,6 +26,7 @@ import type { Versions } from './versions.ts';
 export interface CheckpointParts {
   readonly versions: Versions;
   readonly journal: Journal;
+  readonly doubts: Doubts;
   readonly sliceKeys: number;
   /** The table refused a slice. */
   failed(error: Error): void;
@@ -48,7 +51,7 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
   const frozen = overlay.freeze();
   const state = owner.persist();
   if (journal.oldest < first) for (const record of owner.carry(first)) journal.append(record);
-  const slices = slicesOf(parts, frozen, state, first);
+  const slices = slicesOf(parts, frozen, state, parts.doubts.persist(), first);
 
   const next = (): void => {
     const step = slices.next();
@@ -72,7 +75,7 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
 }
 
 /** Each slice is made when the one before is durable. */
-function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [string, Buffer | null][], first: number): Generator<Slice> {
+function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [string, Buffer | null][], doubts: readonly Put[], first: number): Generator<Slice> {
   const { journal, versions: { tableDigests }, sliceKeys } = parts;
   let slice = emptySlice();
   for (const partition of [...frozen.keysOf.keys()].sort((a, b) => a - b)) {
@@ -101,6 +104,6 @@ function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [
     }
     slice.puts.push(value === null ? [ownerKey(suffix), null] : bookkeepingPut(ownerKey(suffix), value));
   }
-  slice.puts.push(journalPut({ first, ...journal.durable }));
+  slice.puts.push(...doubts, journalPut({ first, ...journal.durable }));
   yield slice;
 }

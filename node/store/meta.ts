@@ -1,7 +1,7 @@
 /**
  * The store's own few facts, kept in its table: whose it is, how often it was opened, and where its journal begins.
  */
-import type { Put, Table } from '../runtime/runtime.ts';
+import type { Disk, Put, Table } from '../runtime/runtime.ts';
 import { bookkeepingPut, bookkeepingValue, metaKey } from './rows.ts';
 import { replaceNode, StoreError } from './store-error.ts';
 import type { Position } from './survey.ts';
@@ -22,9 +22,18 @@ export interface JournalFacts extends Position {
   readonly first: number;
 }
 
+/** Others know better what this node did: its disk was lost, or is an older one. */
+export interface Lost {
+  /** The newest life that they know of; 0 if they were not asked. */
+  readonly above: number;
+  readonly why: string;
+}
+
 export interface Facts {
   readonly storeId: string;
   readonly incarnation: number;
+  /** What it remembers is older than what it did: it must not serve as its former self. */
+  readonly lost: Lost | null;
   readonly journal: JournalFacts;
 }
 
@@ -40,11 +49,13 @@ export function readFacts(table: Table, expected: Identity): Facts | null {
   refuse('other-partitions', 'partition count', found.partitions, expected.partitions);
   refuse('other-placement', 'placement', found.placement, expected.placement);
   const journal = read(table, 'journal');
+  const lost = read(table, 'lost');
   const incarnation = read(table, 'incarnation');
   if (journal === null || incarnation === null) throw unreadable(journal === null ? 'journal' : 'incarnation');
   return {
     storeId: string(found, 'storeId'),
     incarnation: integer(incarnation, 'incarnation'),
+    lost: lost === null ? null : { above: integer(lost, 'above'), why: string(lost, 'why') },
     journal: { first: integer(journal, 'first'), sequence: integer(journal, 'sequence'), offset: integer(journal, 'offset') },
   };
 }
@@ -55,6 +66,16 @@ export function identityPut(identity: Identity, storeId: string): Put {
 
 export function incarnationPut(incarnation: number): Put {
   return put('incarnation', { incarnation });
+}
+
+export function lostPut({ above, why }: Lost): Put {
+  return put('lost', { above, why });
+}
+
+/** Marks the store on this disk, which nobody may have open, as one that has forgotten: whoever opens it next is reborn. Durable when `done` comes without an error. */
+export function markLost(disk: Disk, lost: Lost, done: (error?: Error) => void): void {
+  const table = disk.openTable();
+  table.write([lostPut(lost)], (error) => table.close(() => done(error)));
 }
 
 export function journalPut({ first, sequence, offset }: JournalFacts): Put {

@@ -9,14 +9,16 @@
  * that came since the last complete one, and replaying it changes nothing where the table already has it, because only
  * a newer version is ever installed.
  *
- * Every row is checked when it is read. One that is not as it was written keeps the store from opening; found later, it stops
- * the node, for it can't say what it no longer knows, and to say less would be a wrong answer or a wrong vote.
+ * Every row is checked when it is read. One of the store's own that is not as it was written keeps the store from opening. A damaged data
+ * row is taken out, and its partition is in doubt from then on (doubts.ts): the node can't say what it no longer
+ * knows, and to say less would be a wrong answer or a wrong vote.
  */
 import type { Timer } from '../../client/wire/environment.ts';
 import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
 import type { Put, Runtime, Table } from '../runtime/runtime.ts';
 import { takeCheckpoint } from './checkpoint.ts';
+import { Doubts } from './doubts.ts';
 import { Journal } from './journal.ts';
 import { identityPut, incarnationPut, journalPut, readFacts, type Identity } from './meta.ts';
 import type { JournalRecord } from './records.ts';
@@ -43,6 +45,7 @@ export class Store {
   #incarnation = 0;
   #owner!: JournalOwner;
   #versions!: Versions;
+  #doubts!: Doubts;
   #journal!: Journal;
   /** The segment being replayed; null from then on. */
   #replaying: number | null = 0;
@@ -52,7 +55,9 @@ export class Store {
   #timer: Timer | null = null;
   /** Instead of going on after the checkpoint that is running. */
   #onCheckpointed: (() => void) | null = null;
-  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0 };
+  /** Partitions in which damage was found before the table could be written. */
+  readonly #damagedWhileOpening = new Set<number>();
+  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, damagedRows: 0 };
 
   /** `partitionOf` must be the same for all of the store's life, and agree with the partitions that `install` is told. */
   constructor(runtime: Runtime, options: StoreOptions, identity: Identity, partitionOf: (key: Key) => number) {
@@ -86,6 +91,7 @@ export class Store {
       if (this.#state !== 'opening') return;
       if (error !== undefined) return ready(new StoreError('write-failed', `the data table can't be written: ${error.message}`, {}, { cause: error }));
       this.#state = 'open';
+      for (const partition of this.#damagedWhileOpening) this.#takeOut(partition);
       const { replayedRecords, replayMs } = this.#counts;
       this.#runtime.log.info({ storeId: this.#storeId, incarnation: this.#incarnation, replayedRecords, replayMs: Math.round(replayMs) }, 'store open');
       this.#rest();
@@ -132,7 +138,12 @@ export class Store {
     this.#journal.flush();
   }
 
-  /** The newest committed version here, a tombstone too; undefined for a key that never had one. */
+  /** For which partitions this store still has all that it ever had. Who speaks of what it read asks afterwards. Once it is open. */
+  get doubts(): Doubts {
+    return this.#doubts;
+  }
+
+  /** The newest committed version here, a tombstone too; undefined for a key that never had one, or has lost it. */
   head(key: Key): Head | undefined {
     return this.#versions.head(key);
   }
@@ -225,7 +236,8 @@ export class Store {
     }
     this.#storeId = facts?.storeId ?? this.#makeStoreId();
     this.#incarnation = (facts?.incarnation ?? 0) + 1;
-    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (error) => this.#damaged(error));
+    this.#doubts = new Doubts(table, this.#identity.partitions, () => clock.wallMs());
+    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damaged(partition, error));
     for (const { key, value } of table.range(...ownerBounds)) ownerState(suffixOfOwnerKey(key), bookkeepingValue(key, value));
     this.#counts.replayedRecords = replayJournal(disk, survey, (record, sequence) => {
       this.#replaying = sequence;
@@ -245,9 +257,22 @@ export class Store {
     return facts === null ? [identityPut(this.#identity, this.#storeId), ...puts] : puts;
   }
 
-  #damaged(error: CorruptValue): never {
-    if (this.#state === 'opening') throw error;
-    return this.#runtime.fatal('the data table is damaged', { code: error.code, error: error.message });
+  #damaged(partition: number, error: CorruptValue): void {
+    this.#counts.damagedRows++;
+    this.#runtime.log.error({ partition, error: error.message }, 'a row of the data table is damaged');
+    this.#doubts.doubt([partition], 'a row of the data table was damaged');
+    if (this.#state === 'opening') this.#damagedWhileOpening.add(partition);
+    else if (this.#state === 'open') this.#takeOut(partition);
+  }
+
+  #takeOut(partition: number): void {
+    this.#versions.table.write(this.#versions.withoutDamage(partition), (error) => {
+      if (error !== undefined) this.#tableFailed(error);
+    });
+  }
+
+  #tableFailed(error: Error): never {
+    return this.#runtime.fatal('the data table can’t be written', { error: error.message });
   }
 
   #makeStoreId(): string {
@@ -258,7 +283,7 @@ export class Store {
 
   /** Is there anything that a checkpoint would change? */
   get #isDue(): boolean {
-    return this.#appended || !this.#versions.overlay.isActiveEmpty || this.#journal.oldest < this.#journal.segment;
+    return this.#appended || !this.#versions.overlay.isActiveEmpty || this.#journal.oldest < this.#journal.segment || this.#doubts.changed;
   }
 
   /** The overlay is half full: while that half is written, the other one fills. */
@@ -280,8 +305,8 @@ export class Store {
     this.#checkpoint = 'running';
     this.#appended = false;
     this.#timer?.cancel();
-    const failed = (error: Error): never => this.#runtime.fatal('the data table can’t be written', { error: error.message });
-    takeCheckpoint({ versions: this.#versions, journal: this.#journal, sliceKeys: this.#options.checkpointSliceKeys, failed }, this.#owner, (rows) => {
+    const failed = (error: Error): never => this.#tableFailed(error);
+    takeCheckpoint({ versions: this.#versions, journal: this.#journal, doubts: this.#doubts, sliceKeys: this.#options.checkpointSliceKeys, failed }, this.#owner, (rows) => {
       this.#checkpoint = 'none';
       this.#counts.checkpoints++;
       this.#counts.checkpointKeys += rows;

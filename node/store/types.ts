@@ -54,6 +54,8 @@ export interface StoreStats {
   readonly checkpointKeys: number;
   readonly overlayBytes: number;
   readonly lastCheckpointMs: number;
+  /** Data rows that were found damaged since the start. */
+  readonly damagedRows: number;
   /** What the start took. */
   readonly replayedRecords: number;
   readonly replayMs: number;

@@ -5,12 +5,12 @@
  */
 import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
-import type { Table } from '../runtime/runtime.ts';
-import { Digests, partitionDigestBytes } from './digests.ts';
-import { checksumOf, itemOf, leafOf } from './hash.ts';
+import type { Put, Table } from '../runtime/runtime.ts';
+import { Digests, leafBytes, partitionDigestBytes } from './digests.ts';
+import { checksumOf, itemOf, leafOf, leavesPerPartition } from './hash.ts';
 import { absent, HeadCache } from './heads.ts';
 import { Overlay } from './overlay.ts';
-import { bookkeepingValue, dataFrom, dataKey, dataTo, decodeRow, digestBounds, keyOfDataKey, type Row } from './rows.ts';
+import { bookkeepingPut, bookkeepingValue, dataFrom, dataKey, dataTo, decodeRow, digestBounds, digestKey, keyOfDataKey, type Row } from './rows.ts';
 import { StoreError, type CorruptValue } from './store-error.ts';
 import type { Entry, Head } from './types.ts';
 
@@ -23,10 +23,10 @@ export class Versions {
   readonly digests: Digests;
   readonly tableDigests: Digests;
   readonly #partitionOf: (key: Key) => number;
-  readonly #damaged: (error: CorruptValue) => never;
+  readonly #damaged: (partition: number, error: CorruptValue) => void;
 
-  /** Loads the digests. Throws StoreError. A data row that is found damaged later goes to `damaged`. */
-  constructor(table: Table, headCacheEntries: number, partitions: number, partitionOf: (key: Key) => number, damaged: (error: CorruptValue) => never) {
+  /** Loads the digests. Throws StoreError. A data row that is found damaged later is told to `damaged`, and then read as if it were not there. */
+  constructor(table: Table, headCacheEntries: number, partitions: number, partitionOf: (key: Key) => number, damaged: (partition: number, error: CorruptValue) => void) {
     this.table = table;
     this.heads = new HeadCache(headCacheEntries);
     this.digests = new Digests(partitions);
@@ -89,23 +89,46 @@ export class Versions {
   }
 
   rebuildLeaves(partition: number): Uint8Array {
+    return this.#rebuild(partition);
+  }
+
+  /**
+   * Makes the partition consistent without its damaged rows: gives what removes them from the table, together with its digests, and has forgotten
+   * them when it returns. What a damaged row added to its leaf's digest can't be read from it any more; it is what the leaf has too much.
+   */
+  withoutDamage(partition: number): Put[] {
+    const damaged: Key[] = [];
+    const rebuilt = this.#rebuild(partition, (key) => damaged.push(key));
+    const has = this.digests.leaves(partition);
+    for (let leaf = 0; leaf < leavesPerPartition; leaf++) {
+      const lane = (at: number): bigint => has.readBigUInt64LE(leaf * leafBytes + at) - rebuilt.readBigUInt64LE(leaf * leafBytes + at);
+      for (const digests of [this.digests, this.tableDigests]) digests.change(partition, leaf, 0n, 0n, lane(0), lane(8));
+    }
+    for (const key of damaged) this.heads.set(key, absent);
+    return [...damaged.map((key): Put => [dataKey(partition, key), null]), bookkeepingPut(digestKey(partition), this.tableDigests.leaves(partition))];
+  }
+
+  #rebuild(partition: number, damaged?: (key: Key) => void): Buffer {
     const rebuilt = new Digests(1);
-    for (const [key, { version, checksum, tombstone }] of this.#walk(partition, null, () => true)) {
+    for (const [key, { version, checksum, tombstone }] of this.#walk(partition, null, () => true, damaged)) {
       const { a, b } = itemOf(key, version, checksum, tombstone);
       rebuilt.change(0, leafOf(key), a, b, 0n, 0n);
     }
     return rebuilt.leaves(0);
   }
 
-  /** Heads of a partition in key order, from behind `after` on. Keys that `wanted` refuses are not even decoded. */
-  * #walk(partition: number, after: Key | null, wanted: (key: Key) => boolean): Generator<[Key, Head]> {
+  /** Heads of a partition in key order, from behind `after` on. Keys that `wanted` refuses are not even decoded. Damaged rows are passed over. */
+  * #walk(partition: number, after: Key | null, wanted: (key: Key) => boolean, damaged?: (key: Key) => void): Generator<[Key, Head]> {
     const fresh = [...new Set(this.overlay.keysOf(partition))].filter((key) => (after === null || key > after) && wanted(key)).sort();
     let next = 0;
     for (const row of this.table.range(dataFrom(partition, after), dataTo(partition))) {
       const key = keyOfDataKey(row.key);
       while (next < fresh.length && (fresh[next] as Key) < key) yield this.#installed(fresh[next++] as Key);
       if (fresh[next] === key) yield this.#installed(fresh[next++] as Key);
-      else if (wanted(key)) yield [key, this.#decode(key, row.value)];
+      else if (wanted(key)) {
+        const read = this.#decode(partition, key, row.value, damaged);
+        if (read !== null) yield [key, read];
+      }
     }
     while (next < fresh.length) yield this.#installed(fresh[next++] as Key);
   }
@@ -126,16 +149,20 @@ export class Versions {
       this.heads.set(key, absent);
       return undefined;
     }
-    const row = this.#decode(key, bytes);
-    this.heads.set(key, { version: row.version, tombstone: row.tombstone, checksum: row.checksum });
-    return row;
+    const row = this.#decode(partition, key, bytes);
+    this.heads.set(key, row === null ? absent : { version: row.version, tombstone: row.tombstone, checksum: row.checksum });
+    return row ?? undefined;
   }
 
-  #decode(key: Key, row: Buffer): Row {
+  /** Null if it is damaged. */
+  #decode(partition: number, key: Key, row: Buffer, damaged?: (key: Key) => void): Row | null {
     try {
       return decodeRow(key, row);
     } catch (error) {
-      return this.#damaged(error as CorruptValue);
+      // A row whose removal is under way is known to be gone.
+      if (damaged !== undefined) damaged(key);
+      else if (this.heads.get(key) !== absent) this.#damaged(partition, error as CorruptValue);
+      return null;
     }
   }
 }

@@ -245,8 +245,10 @@ export class Commits {
   #operate(attempt: Attempt, operations: Operations): void {
     const { topology, store, reads } = this.#options;
     const keys = operationKeys(operations);
-    if (keys.every((key) => topology.isMine(topology.partitionOf(key)))) {
-      return this.#apply(attempt, applyOperations(operations, (key) => store.entry(key) ?? absent));
+    const isOurs = (key: Key): boolean => topology.isMine(topology.partitionOf(key)) && store.doubts.isSure(topology.partitionOf(key));
+    if (keys.every(isOurs)) {
+      const applied = applyOperations(operations, (key) => store.entry(key) ?? absent);
+      if (keys.every(isOurs)) return this.#apply(attempt, applied);
     }
     reads.get(
       keys,

@@ -12,6 +12,7 @@
 import { ABORT, formatTxnId, UNDECIDED, Vote, type Decision, type Key, type TxnId } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
 import { invariant } from '../invariant.ts';
+import type { Doubts } from '../store/doubts.ts';
 import { Kind, type JournalRecord } from '../store/records.ts';
 import type { JournalOwner, Store } from '../store/store.ts';
 import { compareBallots } from './ballot.ts';
@@ -24,7 +25,7 @@ import { RetainedOutcomes } from './retention.ts';
 import { Settlements } from './settlements.ts';
 
 /** What a ledger does with its store. */
-export type LedgerStore = Pick<Store, 'append' | 'alongWithNext' | 'head' | 'install' | 'segment'>;
+export type LedgerStore = Pick<Store, 'append' | 'alongWithNext' | 'head' | 'install' | 'segment'> & { readonly doubts: Pick<Doubts, 'isSure'> };
 
 export interface LedgerOptions {
   readonly topology: Topology;
@@ -113,6 +114,11 @@ export class Ledger implements JournalOwner {
       if (holder !== null) return { vote: Vote.conflict, key, holder };
     }
     return null;
+  }
+
+  /** May this replica vote OK at all, on what the transaction touches here? */
+  isSureOf({ partitions }: ParsedBody): boolean {
+    return partitions.every((partition) => !this.#topology.isMine(partition) || this.#store.doubts.isSure(partition));
   }
 
   /** The least timestamp from `proposed` on that is above every version and read watermark the transaction must follow here. */

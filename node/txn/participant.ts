@@ -78,6 +78,8 @@ export class Participant {
     if (objection?.vote === Vote.stale) return this.#voteNo(from, id, Vote.stale, objection.version, objection.key);
     if (objection !== null) return this.#voteNo(from, id, Vote.conflict, 0, objection.key, formatTxnId(objection.holder.id));
     const timestamp = this.#ledger.timestampFor(parsed, proposed);
+    // Last, for it may be what was just read that turned out to be damaged.
+    if (!this.#ledger.isSureOf(parsed)) return this.#voteNo(from, id, Vote.unsure, 0);
     this.#ledger.enter([Kind.prepared, node, incarnation, number, epoch, protocol, timestamp, body]);
     const vote: VoteMessage = [Tag.vote, node, incarnation, number, Vote.ok, timestamp, null, null];
     if (from === this.#topology.self && protocols[protocol]?.ownVoteWaitsForDecision === true) this.#outbox.send(from, vote);

@@ -11,7 +11,7 @@
  * The least number of replicas is asked first; if one of them is slow or goes away, the others are asked too.
  */
 import { limits } from '../../client/wire/limits.ts';
-import { Tag, type Confirm, type Confirmed, type Key, type Message, type Peek, type Peeked, type Value, type Version } from '../../client/wire/messages.ts';
+import { Tag, type Confirm, type Confirmed, type Declined, type Key, type Message, type Peek, type Peeked, type Value, type Version } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Group, Topology } from '../cluster/topology.ts';
 import type { Store } from '../store/store.ts';
@@ -53,6 +53,8 @@ interface KeyState {
   fetchedFrom: string | null;
   /** Who was asked about this key and has not gone away since; for its value, once that is being fetched. */
   asked: string[];
+  /** Who is in doubt about its own copy and will not answer. */
+  declined: string[];
 }
 
 interface Round {
@@ -137,6 +139,7 @@ export class Reads {
   onPeek(from: string, [, request, epoch, keys, withValues]: Peek): void {
     const { topology, store, outbox } = this.#options;
     if (epoch !== topology.epoch) return void outbox.send(from, [Tag.peeked, request, topology.epoch, withValues, []]);
+    if (!this.#isSureOf(keys)) return void outbox.send(from, [Tag.declined, request]);
     this.#whenUnlocked(keys, () => {
       const answer: (Version | Value)[] = [];
       for (const key of keys) {
@@ -145,16 +148,17 @@ export class Reads {
           answer.push(entry?.version ?? 0, entry?.value ?? null);
         } else answer.push(store.head(key)?.version ?? 0, null);
       }
-      outbox.send(from, [Tag.peeked, request, 0, withValues, answer]);
+      outbox.send(from, this.#isSureOf(keys) ? [Tag.peeked, request, 0, withValues, answer] : [Tag.declined, request]);
     });
   }
 
   onConfirm(from: string, [, request, epoch, keys, versions]: Confirm): void {
     const { topology, store, outbox } = this.#options;
     if (epoch !== topology.epoch) return void outbox.send(from, [Tag.confirmed, request, topology.epoch, null]);
+    if (!this.#isSureOf(keys)) return void outbox.send(from, [Tag.declined, request]);
     this.#whenUnlocked(keys, () => {
       const staleKey = keys.find((key, i) => (store.head(key)?.version ?? 0) > (versions[i] as Version)) ?? null;
-      outbox.send(from, [Tag.confirmed, request, 0, staleKey]);
+      outbox.send(from, this.#isSureOf(keys) ? [Tag.confirmed, request, 0, staleKey] : [Tag.declined, request]);
     });
   }
 
@@ -179,6 +183,14 @@ export class Reads {
     round.done(staleKey);
   }
 
+  /** The others are asked at once. */
+  onDeclined(from: string, [, request]: Declined): void {
+    const question = this.#answered(from, request);
+    if (question === null) return;
+    for (const state of question.keys) state.declined.push(from);
+    this.#askOthers(question.round);
+  }
+
   /** What the peer was asked goes to others, and to itself again if it comes back. */
   peerDown(peer: string): void {
     for (const [request, { round, member, keys }] of [...this.#questions]) {
@@ -186,8 +198,7 @@ export class Reads {
       this.#questions.delete(request);
       for (const state of keys) state.asked = state.asked.filter((other) => other !== peer);
       if (!this.#rounds.has(round)) continue;
-      if (this.#isHopeless(round)) this.#fail(round, 'unavailable');
-      else this.#ask(round, everybody);
+      this.#askOthers(round);
     }
   }
 
@@ -200,18 +211,29 @@ export class Reads {
     for (const [request, { round }] of this.#questions) if (!this.#rounds.has(round)) this.#questions.delete(request);
   }
 
+  #askOthers(round: GetRound | ConfirmRound): void {
+    if (this.#isHopeless(round)) this.#fail(round, 'unavailable');
+    else this.#ask(round, everybody);
+  }
+
+  /** What was read of these keys may be said: to be asked when all of it is read, and before waiting for locks, for who must not answer need not wait. */
+  #isSureOf(keys: readonly Key[]): boolean {
+    const { topology, store } = this.#options;
+    return keys.every((key) => store.doubts.isSure(topology.partitionOf(key)));
+  }
+
   #stateOf(key: Key): KeyState {
     const partition = this.#options.topology.partitionOf(key);
-    return { key, partition, group: this.#options.topology.groupOf(partition), answers: 0, version: -1, value: null, valueAt: null, fetchedFrom: null, asked: [] };
+    return { key, partition, group: this.#options.topology.groupOf(partition), answers: 0, version: -1, value: null, valueAt: null, fetchedFrom: null, asked: [], declined: [] };
   }
 
   /** Asks ourselves and as many live replicas, in the ring's order, as make majorities. */
   #begin(round: GetRound | ConfirmRound): void {
-    const { topology, outbox } = this.#options;
+    const { topology, store, outbox } = this.#options;
     if (this.#isHopeless(round)) return round.failed('unavailable');
     this.#rounds.add(round);
     this.#ask(round, ({ group: { members, majority }, partition }) => {
-      const self = members.includes(topology.self) ? [topology.self] : [];
+      const self = members.includes(topology.self) && store.doubts.isSure(partition) ? [topology.self] : [];
       const others = topology.preferenceOf(partition).filter((member) => member !== topology.self && outbox.isUp(member));
       return [...self, ...others].slice(0, majority);
     });
@@ -220,7 +242,7 @@ export class Reads {
   /** Too few replicas of some key are left that have answered, or can: whoever asks had better ask another node. */
   #isHopeless({ keys }: Round): boolean {
     const { outbox } = this.#options;
-    return keys.some(({ answers, asked, group: { members, majority } }) => answers < majority && members.filter((member) => asked.includes(member) || outbox.isUp(member)).length < majority);
+    return keys.some(({ answers, asked, declined, group: { members, majority } }) => answers < majority && members.filter((member) => !declined.includes(member) && (asked.includes(member) || outbox.isUp(member))).length < majority);
   }
 
   /** Asks about every key that is not complete those replicas that are chosen for it and were not asked yet; each of them in one message. */
@@ -229,7 +251,7 @@ export class Reads {
     for (const state of round.keys) {
       if (isComplete(state)) continue;
       for (const member of choose(state)) {
-        if (state.asked.includes(member)) continue;
+        if (state.asked.includes(member) || state.declined.includes(member)) continue;
         const keys = byMember.get(member);
         if (keys === undefined) byMember.set(member, [state]);
         else keys.push(state);

@@ -17,6 +17,7 @@ interface Waiting {
 export class MemoryStore implements LedgerStore, ParticipantStore {
   readonly segment = 1;
   readonly full = false;
+  readonly doubts = { isSure: () => true };
   /** What a restart finds. */
   readonly durable: JournalRecord[];
   /** What a crash loses, turn by turn. */

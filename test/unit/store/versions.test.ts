@@ -3,7 +3,6 @@ import { leafOf } from '../../../node/store/hash.ts';
 import type { Key } from '../../../client/wire/messages.ts';
 import type { Store } from '../../../node/store/store.ts';
 import { openStore, partitionOf, partitions, toValue, type Opened } from './helpers.ts';
-import { Fatal } from './memory-runtime.ts';
 
 const value = (store: Opened['store'], key: Key): string | null | undefined => {
   const entry = store.entry(key);
@@ -63,7 +62,7 @@ describe('versions', () => {
     expect(Array.from({ length: partitions }, (_, p) => store.list(p, 0xffff, null, 1_000).entries).flat().map(([key]) => key).sort()).toEqual([...keys].sort());
   });
 
-  it('with any bit of their row flipped stop the node, and are not misread', () => {
+  it('with any bit of their row flipped put their partition in doubt, and are not misread', () => {
     const { runtime, store } = openStore();
     store.install(1, 'a', 123_456_789_012_345, Buffer.from('value'));
     runtime.advance(1_000);
@@ -76,12 +75,48 @@ describe('versions', () => {
       damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
       disk.table.set(row, damaged);
       for (const read of reads) {
-        const again = openStore(disk).store;
-        expect(() => read(again)).toThrow(/^the data table is damaged .*"corrupt-value".*the row of key 61 \(hex\).*let a new node/);
+        const { store: again } = openStore({ logs: disk.logs, table: new Map(disk.table) });
+        expect(again.doubts.isSure(1)).toBe(true);
+        expect([undefined, Buffer.alloc(256), { entries: [], more: false }]).toContainEqual(read(again));
+        expect([0, 1, 2, 3].map((partition) => again.doubts.isSure(partition))).toEqual([true, false, true, true]);
+        expect(again.doubts.status).toMatchObject({ partitions: 1, why: 'a row of the data table was damaged' });
       }
     }
     disk.table.set(row, bytes.subarray(0, 7));
-    expect(() => openStore(disk).store.head('a')).toThrow(Fatal);
+    const { store: cut } = openStore(disk);
+    expect([cut.head('a'), cut.doubts.isSure(1)]).toEqual([undefined, false]);
+  });
+
+  it('that are damaged are taken out of table and digests, whatever else is under way', () => {
+    for (const before of [[], ['overlay'], ['frozen'], ['overlay', 'frozen']]) {
+      const keys = inPartition(2, 12);
+      const [rotten, other] = keys as [Key, Key];
+      const opened = openStore();
+      for (const key of keys) opened.store.install(2, key, 5, toValue(`of ${key}`));
+      opened.runtime.advance(1_000);
+      const disk = opened.runtime.crash(0);
+      const row = [...disk.table.keys()].find((key) => key.startsWith('d') && key.endsWith(rotten)) as string;
+      disk.table.set(row, Buffer.from('rotten'));
+
+      const again = openStore(disk);
+      if (before.includes('frozen')) {
+        for (const key of [other, 'frozen2']) again.store.install(2, key, 6, toValue('frozen'));
+        again.runtime.advance(999);
+      }
+      if (before.includes('overlay')) again.store.install(2, keys[2] as Key, 7, toValue('active'));
+      expect(again.store.entry(rotten)).toBeUndefined();
+      expect(again.store.leaves(2)).toEqual(again.store.rebuildLeaves(2));
+      again.store.install(2, rotten, 5, toValue(`of ${rotten}`));
+      again.store.install(2, keys[3] as Key, 8, null);
+      expect(again.store.leaves(2)).toEqual(again.store.rebuildLeaves(2));
+      expect(again.store.stats.damagedRows).toBe(1);
+      again.runtime.advance(2_000);
+
+      const last = openStore(again.runtime.crash(0)).store;
+      expect(last.leaves(2)).toEqual(last.rebuildLeaves(2));
+      expect(last.entry(rotten)).toMatchObject({ version: 5 });
+      expect([last.doubts.isSure(2), last.stats.damagedRows]).toEqual([false, 0]);
+    }
   });
 });
 

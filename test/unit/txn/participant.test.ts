@@ -43,6 +43,19 @@ const durably = (...messages: Message[]) => ({ atOnce: [], durably: messages });
 const atOnce = (...messages: Message[]) => ({ atOnce: messages, durably: [] });
 
 describe('a prepare', () => {
+  it('that touches a doubtful partition is voted NO, without a lock; what else is said there stays as it was', () => {
+    const replica = Replica.open(topology);
+    replica.store.doubts.doubt([home], 'of a test');
+    expect(say(replica, 'n2', prepare())).toEqual(atOnce([Tag.vote, ...txn, Vote.unsure, 0, null, null]));
+    expect([replica.holder(a, true), replica.ledger.undecided.size]).toEqual([null, 0]);
+    expect(say(replica, 'n2', recover(3, 'n2')).durably).toMatchObject([[Tag.promise, ...txn, 3, 'n2', Vote.none, 0, 0, 0, -1, '', -1, null]]);
+    expect(say(replica, 'n2', decide(120, bytes)).durably).toEqual([[Tag.decided, 'n2', 1, [5]]]);
+    expect(replica.text(a)).toBe('x');
+    replica.store.doubts.trust(home);
+    const next: Name = ['n2', 1, 6];
+    expect(say(replica, 'n2', prepare(bodyOf({}, { [c]: 'y' }), next)).durably).toEqual([[Tag.vote, ...next, Vote.ok, expect.any(Number), null, null]]);
+  });
+
   it('is voted OK when the record is durable, with locks held from before', () => {
     const replica = Replica.open(topology);
     expect(replica.enter((participant) => participant.onPrepare('n2', prepare()))).toEqual([]);

@@ -50,6 +50,7 @@ export class Bench {
         else if (message[0] === Tag.confirm) this.reads.onConfirm('n1', message);
         else if (message[0] === Tag.peeked) this.reads.onPeeked('n1', message);
         else if (message[0] === Tag.confirmed) this.reads.onConfirmed('n1', message);
+        else if (message[0] === Tag.declined) this.reads.onDeclined('n1', message);
       }
     }
     return asked;
@@ -69,6 +70,11 @@ export class Bench {
   /** A replica says that these versions are current there, or which key is not. */
   agree(from: string, question: Peek | Confirm | undefined, staleKey: Key | null = null): void {
     this.reads.onConfirmed(from, [Tag.confirmed, (question as Confirm)[1], 0, staleKey]);
+  }
+
+  /** A replica is in doubt and does not say what it was asked. */
+  decline(from: string, question: Peek | Confirm | undefined): void {
+    this.reads.onDeclined(from, [Tag.declined, (question as Peek)[1]]);
   }
 
   /** Commits into n1's own store. */

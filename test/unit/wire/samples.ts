@@ -32,6 +32,7 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.peeked]: [Tag.peeked, 1, 0, true, [timestamp, bytes, 0, null]],
   [Tag.confirm]: [Tag.confirm, 1, 1, [key], [timestamp]],
   [Tag.confirmed]: [Tag.confirmed, 1, 0, key],
+  [Tag.declined]: [Tag.declined, 1],
   [Tag.roots]: [Tag.roots, 1, [0, 1], new Uint8Array(32)],
   [Tag.differ]: [Tag.differ, 1, [0, bytes]],
   [Tag.list]: [Tag.list, 1, 0, 2 ** 32, null],

@@ -1,0 +1,109 @@
+/**
+ * For which partitions this node may speak. It is *sure* of a partition while it knows at least what it ever voted on or
+ * answered with there; *doubtful* from the moment it finds that it may have forgotten some of that, until others have told
+ * it again. Doubtful it takes in whatever it hears, and says nothing: no OK vote, no version.
+ *
+ * A doubt counts at once. It is on the disk with the next checkpoint; who crashes before that finds the damage again. So is trust, behind
+ * the rows that it rests on.
+ */
+import { invariant } from '../invariant.ts';
+import type { Put, Table } from '../runtime/runtime.ts';
+import { bookkeepingPut, bookkeepingValue, metaKey } from './rows.ts';
+import { replaceNode, StoreError } from './store-error.ts';
+
+/** What an operator is told; null when there is nothing to tell. */
+export interface DoubtStatus {
+  readonly partitions: number;
+  /** Since when it has been doubtful of some partition without a break, in milliseconds of the wall clock; and why, the last time. */
+  readonly since: number;
+  readonly why: string;
+}
+
+interface Stored {
+  readonly since: number;
+  readonly why: string;
+  /** One bit per partition, in base 64. */
+  readonly doubtful: string;
+}
+
+const rowKey = metaKey('doubts');
+
+export class Doubts {
+  readonly #partitions: number;
+  readonly #wallMs: () => number;
+  readonly #doubtful: Uint8Array;
+  #count = 0;
+  #since = 0;
+  #why = '';
+  #changed = false;
+  /** Called for each partition that is doubted, also when it was doubtful already: what had been found out about it before does not count. */
+  onDoubt: (partition: number) => void = () => {};
+
+  /** Takes back what the table has. Throws StoreError 'corrupt-table'. */
+  constructor(table: Table, partitions: number, wallMs: () => number) {
+    this.#partitions = partitions;
+    this.#wallMs = wallMs;
+    this.#doubtful = new Uint8Array(partitions);
+    const row = table.get(rowKey);
+    if (row !== undefined) this.#restore(bookkeepingValue(rowKey, row));
+  }
+
+  /** To be asked after what is going to be said was read: reading may be what finds damage. */
+  isSure(partition: number): boolean {
+    return this.#doubtful[partition] === 0;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get status(): DoubtStatus | null {
+    return this.#count === 0 ? null : { partitions: this.#count, since: this.#since, why: this.#why };
+  }
+
+  doubt(partitions: Iterable<number>, why: string): void {
+    for (const partition of partitions) {
+      invariant(partition >= 0 && partition < this.#partitions, `partition ${partition}`);
+      if (this.#count === 0) this.#since = Math.round(this.#wallMs());
+      if (this.#doubtful[partition] === 0) this.#count++;
+      this.#doubtful[partition] = 1;
+      this.#why = why;
+      this.#changed = true;
+      this.onDoubt(partition);
+    }
+  }
+
+  trust(partition: number): void {
+    if (this.#doubtful[partition] !== 1) return;
+    this.#doubtful[partition] = 0;
+    this.#count--;
+    this.#changed = true;
+  }
+
+  /** Is there anything that the table has otherwise? */
+  get changed(): boolean {
+    return this.#changed;
+  }
+
+  /** What to write for the state of now, if it has changed since the last call. */
+  persist(): Put[] {
+    if (!this.#changed) return [];
+    this.#changed = false;
+    const bits = Buffer.alloc(Math.ceil(this.#partitions / 8));
+    for (let partition = 0; partition < this.#partitions; partition++) if (this.#doubtful[partition] === 1) bits[partition >> 3] = (bits[partition >> 3] as number) | (1 << (partition & 7));
+    const stored: Stored = { since: this.#since, why: this.#why, doubtful: bits.toString('base64') };
+    return [bookkeepingPut(rowKey, Buffer.from(JSON.stringify(stored)))];
+  }
+
+  #restore(value: Buffer): void {
+    const { since, why, doubtful } = JSON.parse(value.toString()) as Stored;
+    const bits = Buffer.from(doubtful, 'base64');
+    if (bits.length !== Math.ceil(this.#partitions / 8)) throw new StoreError('corrupt-table', `the record 'doubts' of the data table can't be read. ${replaceNode}`, { name: 'doubts' });
+    this.#since = since;
+    this.#why = why;
+    for (let partition = 0; partition < this.#partitions; partition++) {
+      this.#doubtful[partition] = ((bits[partition >> 3] as number) >> (partition & 7)) & 1;
+      this.#count += this.#doubtful[partition] as number;
+    }
+  }
+}
