@@ -17,7 +17,7 @@ describe('doubts', () => {
     again.store.doubts.trust(3);
     again.store.doubts.trust(0);
     expect(sure(again)).toEqual([true, false, true, true]);
-    const stillDoubtful = openStore({ logs: new Map(again.runtime.store.logs), table: new Map(again.runtime.store.table) });
+    const stillDoubtful = openStore({ ...again.runtime.store, logs: new Map(again.runtime.store.logs), table: new Map(again.runtime.store.table) });
     expect(sure(stillDoubtful)).toEqual([true, false, true, false]);
     again.store.doubts.trust(1);
     const last = openStore(closeStore(again));

@@ -75,7 +75,7 @@ describe('versions', () => {
       damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
       disk.table.set(row, damaged);
       for (const read of reads) {
-        const { store: again } = openStore({ logs: disk.logs, table: new Map(disk.table) });
+        const { store: again } = openStore({ ...disk, table: new Map(disk.table) });
         expect(again.doubts.isSure(1)).toBe(true);
         expect([undefined, Buffer.alloc(256), { entries: [], more: false }]).toContainEqual(read(again));
         expect([0, 1, 2, 3].map((partition) => again.doubts.isSure(partition))).toEqual([true, false, true, true]);
