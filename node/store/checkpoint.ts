@@ -51,7 +51,8 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
   const frozen = overlay.freeze();
   const state = owner.persist();
   if (journal.oldest < first) for (const record of owner.carry(first)) journal.append(record);
-  const slices = slicesOf(parts, frozen, state, parts.doubts.persist(), first);
+  parts.doubts.freeze();
+  const slices = slicesOf(parts, frozen, state, first);
 
   const next = (): void => {
     const step = slices.next();
@@ -75,8 +76,8 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
 }
 
 /** Each slice is made when the one before is durable. */
-function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [string, Buffer | null][], doubts: readonly Put[], first: number): Generator<Slice> {
-  const { journal, versions: { tableDigests }, sliceKeys } = parts;
+function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [string, Buffer | null][], first: number): Generator<Slice> {
+  const { journal, doubts, versions: { tableDigests }, sliceKeys } = parts;
   let slice = emptySlice();
   for (const partition of [...frozen.keysOf.keys()].sort((a, b) => a - b)) {
     const keys = (frozen.keysOf.get(partition) as Key[]).sort();
@@ -104,6 +105,6 @@ function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [
     }
     slice.puts.push(value === null ? [ownerKey(suffix), null] : bookkeepingPut(ownerKey(suffix), value));
   }
-  slice.puts.push(...doubts, journalPut({ first, ...journal.durable }));
+  slice.puts.push(doubts.putSettled(), journalPut({ first, ...journal.durable }));
   yield slice;
 }

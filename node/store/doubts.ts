@@ -3,8 +3,8 @@
  * answered with there; *doubtful* from the moment it finds that it may have forgotten some of that, until others have told
  * it again. Doubtful it takes in whatever it hears, and says nothing: no OK vote, no version.
  *
- * A doubt counts at once. It is on the disk with the next checkpoint; who crashes before that finds the damage again. So is trust, behind
- * the rows that it rests on.
+ * A doubt counts at once, and is on the disk with whatever removes its cause from there, at the latest with the next checkpoint; who crashes
+ * before finds the damage again. Trust is on the disk with the checkpoint that writes the rows on which it rests: those that were there when it froze the overlay.
  */
 import { invariant } from '../invariant.ts';
 import type { Put, Table } from '../runtime/runtime.ts';
@@ -32,6 +32,11 @@ export class Doubts {
   readonly #partitions: number;
   readonly #wallMs: () => number;
   readonly #doubtful: Uint8Array;
+  /** What the table is to say: all that is doubtful, and what is trusted on rows that the table does not have yet. */
+  readonly #recorded: Uint8Array;
+  /** Trusted since the last checkpoint began; and before it, so that its end may record it. */
+  #trusted = new Set<number>();
+  #settling = new Set<number>();
   #count = 0;
   #since = 0;
   #why = '';
@@ -44,6 +49,7 @@ export class Doubts {
     this.#partitions = partitions;
     this.#wallMs = wallMs;
     this.#doubtful = new Uint8Array(partitions);
+    this.#recorded = new Uint8Array(partitions);
     const row = table.get(rowKey);
     if (row !== undefined) this.#restore(bookkeepingValue(rowKey, row));
   }
@@ -67,6 +73,9 @@ export class Doubts {
       if (this.#count === 0) this.#since = Math.round(this.#wallMs());
       if (this.#doubtful[partition] === 0) this.#count++;
       this.#doubtful[partition] = 1;
+      this.#recorded[partition] = 1;
+      this.#trusted.delete(partition);
+      this.#settling.delete(partition);
       this.#why = why;
       this.#changed = true;
       this.onDoubt(partition);
@@ -76,23 +85,36 @@ export class Doubts {
   trust(partition: number): void {
     if (this.#doubtful[partition] !== 1) return;
     this.#doubtful[partition] = 0;
+    this.#trusted.add(partition);
     this.#count--;
     this.#changed = true;
   }
 
-  /** Is there anything that the table has otherwise? */
+  /** Is there anything that the table has otherwise, and no checkpoint is about to write? */
   get changed(): boolean {
     return this.#changed;
   }
 
-  /** What to write for the state of now, if it has changed since the last call. */
-  persist(): Put[] {
-    if (!this.#changed) return [];
+  /** A checkpoint freezes the overlay. */
+  freeze(): void {
     this.#changed = false;
+    for (const partition of this.#trusted) this.#settling.add(partition);
+    this.#trusted = new Set();
+  }
+
+  /** For the end of that checkpoint: what was trusted when it froze the overlay rests on rows that come with this put or are there. */
+  putSettled(): Put {
+    for (const partition of this.#settling) this.#recorded[partition] = 0;
+    this.#settling = new Set();
+    return this.put();
+  }
+
+  /** What to write so that no doubt of now is forgotten. */
+  put(): Put {
     const bits = Buffer.alloc(Math.ceil(this.#partitions / 8));
-    for (let partition = 0; partition < this.#partitions; partition++) if (this.#doubtful[partition] === 1) bits[partition >> 3] = (bits[partition >> 3] as number) | (1 << (partition & 7));
+    for (let partition = 0; partition < this.#partitions; partition++) if (this.#recorded[partition] === 1) bits[partition >> 3] = (bits[partition >> 3] as number) | (1 << (partition & 7));
     const stored: Stored = { since: this.#since, why: this.#why, doubtful: bits.toString('base64') };
-    return [bookkeepingPut(rowKey, Buffer.from(JSON.stringify(stored)))];
+    return bookkeepingPut(rowKey, Buffer.from(JSON.stringify(stored)));
   }
 
   #restore(value: Buffer): void {
@@ -103,6 +125,7 @@ export class Doubts {
     this.#why = why;
     for (let partition = 0; partition < this.#partitions; partition++) {
       this.#doubtful[partition] = ((bits[partition >> 3] as number) >> (partition & 7)) & 1;
+      this.#recorded[partition] = this.#doubtful[partition] as number;
       this.#count += this.#doubtful[partition] as number;
     }
   }

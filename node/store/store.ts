@@ -266,7 +266,8 @@ export class Store {
   }
 
   #takeOut(partition: number): void {
-    this.#versions.table.write(this.#versions.withoutDamage(partition), (error) => {
+    // Together, or a crash would leave neither the damage nor the doubt.
+    this.#versions.table.write([...this.#versions.withoutDamage(partition), this.#doubts.put()], (error) => {
       if (error !== undefined) this.#tableFailed(error);
     });
   }

@@ -41,6 +41,26 @@ describe('doubts', () => {
     }
   });
 
+  it('are on the disk as soon as the damaged row is gone from it, whatever a checkpoint is about to write', () => {
+    const opened = openStore();
+    opened.store.doubts.doubt([3], 'of a test');
+    for (const text of 'abcdefghijk') opened.store.install(2, `${text}2`, 7, toValue(text));
+    const disk = closeStore(opened);
+    const [name, row] = [...disk.table].find(([key]) => key.endsWith('a2')) as [string, Buffer];
+    disk.table.set(name, Buffer.from(row.map((byte, i) => (i === row.length - 1 ? byte ^ 1 : byte))));
+    for (let steps = 0; steps < 12; steps++) {
+      const again = openStore({ ...disk, logs: new Map(disk.logs), table: new Map(disk.table) });
+      again.store.doubts.trust(3);
+      again.store.install(partitionOf('z1'), 'z1', 9, toValue('z'));
+      again.runtime.advance(1_000);
+      for (let i = 0; i < steps % 4; i++) again.runtime.step();
+      expect([again.store.head('a2'), again.store.doubts.isSure(2)]).toEqual([undefined, false]);
+      for (let i = 0; i < steps; i++) again.runtime.step();
+      const last = openStore(again.runtime.crash(0));
+      if (last.store.head('a2') === undefined) expect(last.store.doubts.isSure(2)).toBe(false);
+    }
+  });
+
   it('tell whoever gathers evidence that it must begin again, also where there was doubt already', () => {
     const { store } = openStore();
     const told: number[] = [];
