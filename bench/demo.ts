@@ -10,7 +10,7 @@ import { agreement } from './agreement.ts';
 import { Bank, Teller, type Outcome } from './bank.ts';
 import { exitOnSignals, LocalCluster } from './cluster.ts';
 import { runProgram, whole } from './options.ts';
-import { milliseconds, number, table } from './table.ts';
+import { milliseconds, number, table } from './report/table.ts';
 
 const bankOptions = { branches: 20, accountsPerBranch: 50, openingBalance: 1_000n };
 /** The replicas are compared this often, so that the end of the show doesn't wait for the default of 30 s. */

@@ -1,13 +1,13 @@
 /** `npm run bench`: each measurement is a file beside this one. */
 import { Command } from 'commander';
-import { registerFigures } from './figures.ts';
+import { registerFigures } from './figures/command.ts';
 import { runProgram } from './options.ts';
 import { registerProtocols } from './protocols.ts';
 
 const program = new Command('npm run bench --').description('Measures a cluster on this machine.').addHelpText('after', `
 Without a command: figures. Each has options of its own:
   npm run bench -- figures --help
-  npm run bench -- --workload set --callers 1,64 --seconds 10
+  npm run bench -- --workload put --callers 1,64 --seconds 10
   npm run bench -- protocols --out bench-results`);
 registerFigures(program);
 registerProtocols(program);

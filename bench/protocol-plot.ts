@@ -2,7 +2,8 @@
 import { init, type BarSeriesOption, type CustomSeriesOption, type EChartsOption } from 'echarts';
 import type { CommitProtocol } from '../client/index.ts';
 import type { LossRow } from './protocols.ts';
-import type { Spread, TurnSummary } from './protocol-summary.ts';
+import type { TurnSummary } from './protocol-summary.ts';
+import type { Spread } from './report/spread.ts';
 import { blocked, isBlocked, outcomes } from './protocol-tables.ts';
 
 const width = 1_080;

@@ -4,13 +4,7 @@ import type { Loss } from './coordinator-loss.ts';
 import { costOf, messagesOf, type Group } from './protocol-costs.ts';
 import { differencesFromDesign, messagesIn, total, type Counters } from './protocol-counters.ts';
 import type { Turn } from './protocol-turns.ts';
-
-/** The median, and the quartiles: half of all lies between them. */
-export interface Spread {
-  readonly median: number;
-  readonly lower: number;
-  readonly upper: number;
-}
+import { spreadOf, type Spread } from './report/spread.ts';
 
 export interface TurnSummary {
   readonly protocol: CommitProtocol;
@@ -37,17 +31,6 @@ export interface TurnSummary {
   readonly flushes: number;
   /** Empty: as designed. */
   readonly differences: readonly string[];
-}
-
-export function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((x, y) => x - y);
-  /** Between two of them, as far from each as the share says. */
-  const at = (share: number): number => {
-    const place = share * (sorted.length - 1);
-    const [below, above] = [sorted[Math.floor(place)] ?? Number.NaN, sorted[Math.ceil(place)] ?? Number.NaN];
-    return below === above ? below : below + (above - below) * (place % 1);
-  };
-  return { median: at(0.5), lower: at(0.25), upper: at(0.75) };
 }
 
 /** Of all turns of one protocol with one number of callers. Precondition: the reference has had as many. */

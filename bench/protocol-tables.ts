@@ -1,7 +1,8 @@
 /** The comparison of commit protocols in words, for a terminal. */
 import type { LossRow } from './protocols.ts';
-import type { LossSummary, Spread, TurnSummary } from './protocol-summary.ts';
-import { milliseconds, number, table } from './table.ts';
+import type { LossSummary, TurnSummary } from './protocol-summary.ts';
+import type { Spread } from './report/spread.ts';
+import { milliseconds, number, table } from './report/table.ts';
 
 const ratio = ({ median, lower, upper }: Spread): string => `${median.toFixed(2)} (${lower.toFixed(2)} to ${upper.toFixed(2)})`;
 

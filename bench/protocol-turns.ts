@@ -5,12 +5,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type CommitProtocol, type Database } from '../client/index.ts';
-import type { LoopResult } from './closed-loop.ts';
 import { LocalCluster } from './cluster.ts';
-import { processorMs } from './cpu.ts';
-import { LoadProcess } from './load-process.ts';
+import { Load } from './load/client.ts';
+import type { LoopResult } from './load/recorder.ts';
 import { countersAtRest, difference, type Counters } from './protocol-counters.ts';
-import type { WorkloadName } from './workloads.ts';
+import { processorMs } from './usage.ts';
+import type { WorkloadName } from './workloads/registry.ts';
 
 export interface TurnsOptions {
   readonly protocols: readonly CommitProtocol[];
@@ -38,17 +38,17 @@ const quietTimeoutMs = 30_000;
 /** `faults`: what was wrong with the data in the end. */
 export async function takeTurns({ protocols, workload, callers, rounds, seconds, say }: TurnsOptions): Promise<{ turns: Turn[]; faults: readonly string[] }> {
   const cluster = await LocalCluster.start();
-  const load = new LoadProcess();
+  const load = new Load();
   const observer = await connect({ nodes: cluster.urls });
   const turns: Turn[] = [];
   try {
-    await load.prepare(cluster.urls, workload);
+    await load.prepare({ target: 'dtp', urls: cluster.urls }, workload, { keys: 10_000, valueBytes: 100, distribution: 'uniform' });
     for (const count of callers) {
       for (let round = 0; round < rounds; round++) {
         for (const protocol of rotated(protocols, round)) {
           const before = await atRest(observer);
           const usedMs = nodesProcessorMs(cluster);
-          const result = await load.run({ callers: count, warmUpMs: (seconds * 1_000) / 3, measureMs: seconds * 1_000, protocol }, () => {});
+          const result = await load.run({ callers: count, warmUpMs: (seconds * 1_000) / 3, measureMs: seconds * 1_000, variant: protocol });
           const counted = difference(await atRest(observer), before);
           turns.push({ round, protocol, callers: count, result, counted, processorMs: nodesProcessorMs(cluster) - usedMs });
           say(`${protocol}, ${count === 1 ? '1 caller' : `${count} callers`}, round ${round + 1} of ${rounds}: ${Math.round(result.perSecond)} committed/s`);

@@ -6,7 +6,6 @@
  * at each step of a transaction (coordinator-loss.ts). As tables, as JSON, and as a plot.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import type { CommitProtocol } from '../client/index.ts';
@@ -18,7 +17,8 @@ import { plotOf } from './protocol-plot.ts';
 import { lossTable, turnTable } from './protocol-tables.ts';
 import { summarize, summarizeLosses, type LossSummary, type TurnSummary } from './protocol-summary.ts';
 import { takeTurns, type Turn } from './protocol-turns.ts';
-import type { WorkloadName } from './workloads.ts';
+import { describeMachine, machine } from './usage.ts';
+import type { WorkloadName } from './workloads/registry.ts';
 
 const protocols: readonly CommitProtocol[] = ['dtp', '2pc', 'o2pc', '3pc'];
 const reference: CommitProtocol = 'dtp';
@@ -71,8 +71,8 @@ async function runLosses(seeds: number): Promise<LossRow[]> {
 
 async function compare(options: Options): Promise<number> {
   exitOnSignals();
-  const machine = { processors: os.cpus().length, model: os.cpus()[0]?.model ?? '', node: process.version, loadBefore: os.loadavg()[0] ?? 0 };
-  say(`${machine.processors} processors (${machine.model}), Node.js ${machine.node}; load before: ${machine.loadBefore.toFixed(1)}`);
+  const here = machine();
+  say(`On ${describeMachine(here)}.`);
   mkdirSync(options.out, { recursive: true });
   const losses = await runLosses(options.seeds);
   const { turns, summaries, faults } = await runTurns(options);
@@ -85,7 +85,7 @@ async function compare(options: Options): Promise<number> {
   const wrong = [...faults, ...differing];
   say(wrong.length === 0 ? '\nAll that was acknowledged is there.' : `\n${wrong.length} FAULTS:\n${wrong.slice(0, 20).join('\n')}`);
   const files = { json: path.join(options.out, 'protocols.json'), svg: path.join(options.out, 'protocols.svg') };
-  writeFileSync(files.json, `${JSON.stringify({ machine, options, group, summaries, losses: { backAfterMs, watchedMs, steps, rows: losses }, turns, faults: wrong }, null, 2)}\n`);
+  writeFileSync(files.json, `${JSON.stringify({ machine: here, options, group, summaries, losses: { backAfterMs, watchedMs, steps, rows: losses }, turns, faults: wrong }, null, 2)}\n`);
   writeFileSync(files.svg, plotOf(summaries, losses, { backAfterMs, watchedMs }));
   say(`Written: ${files.json}, ${files.svg}`);
   return wrong.length === 0 ? 0 : 1;
@@ -94,7 +94,7 @@ async function compare(options: Options): Promise<number> {
 export function registerProtocols(program: Command): void {
   program.command('protocols')
     .description('the commit protocols side by side: rates, latencies, messages and forced writes in turns on one cluster; and what others meet when a coordinator is killed at each step')
-    .option('--workload <name>', 'set (writes of single keys), transfer (two-key transactions) or hot (the same on ten keys)', word(['set', 'transfer', 'hot']), 'set')
+    .option('--workload <name>', 'put (writes of single keys), transfer (two-key transactions) or hot (the same on ten keys)', word(['put', 'transfer', 'hot']), 'put')
     .addOption(new Option('--callers <list>', 'how many calls are under way at once').argParser(wholes(1, 10_000)).default([1, 64], '1,64'))
     .option('--turns <n>', 'of each protocol with each number of callers; 0 to leave the real cluster out', whole(0, 1_000), 5)
     .option('--seconds <n>', 'measured in each turn, after a third of that to warm up', whole(1, 3_600), 3)

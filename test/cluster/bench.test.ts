@@ -38,13 +38,13 @@ describe('the benchmarks', () => {
   });
 
   it('measure figures without a command, and verify them', async () => {
-    const { code, output } = await bench('--workload', 'transfer', '--callers', '4', '--seconds', '1', '--pauses', '0');
+    const { code, output } = await bench('--workload', 'transfer', '--callers', '4', '--seconds', '1', '--rounds', '1', '--out', path.join(directory, 'figures'));
     expect(code).toBe(0);
     expect(output).toContain('All that was acknowledged is there.');
   });
 
   it.each([
-    [['protocols', '--workload', 'nonsense'], 'One of set, transfer, hot expected.'],
+    [['protocols', '--workload', 'nonsense'], 'One of put, transfer, hot expected.'],
     [['--callers', '0'], 'A whole number from 1 to 10000 expected.'],
     [['nonsense'], 'too many arguments'],
   ])('refuse %j', async (args, why) => {

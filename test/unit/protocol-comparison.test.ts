@@ -4,8 +4,9 @@ import type { CommitProtocol } from '../../client/index.ts';
 import { loseCoordinator, steps, type Loss } from '../../bench/coordinator-loss.ts';
 import { costOf } from '../../bench/protocol-costs.ts';
 import { plotOf } from '../../bench/protocol-plot.ts';
-import { spreadOf, summarize, summarizeLosses } from '../../bench/protocol-summary.ts';
+import { summarize, summarizeLosses } from '../../bench/protocol-summary.ts';
 import { lossTable, turnTable } from '../../bench/protocol-tables.ts';
+import { spreadOf } from '../../bench/report/spread.ts';
 
 const backAfterMs = 5_000;
 const watchedMs = 20_000;
@@ -52,7 +53,7 @@ describe('figures', () => {
 
   it('a turn in which a node was lost to another is not held against the design', () => {
     const group = { replicas: 3, coordinatorIsReplica: true };
-    const result = { calls: 1, perSecond: 10, p50Ms: 1, p99Ms: 2, longestMs: 3, longestPauseMs: 4, errors: {} };
+    const result = { calls: 1, perSecond: 10, p50Ms: 1, p99Ms: 2, longestMs: 3, longestPauseMs: 4, retries: 0, errors: {}, histogram: '', slots: [] };
     const counted = { ...costOf('dtp', group, 'fast'), decided: 2, recovery: 0, fastCommits: 1, slowCommits: 0, aborts: 0, peersLost: 0, flushes: 3 };
     const turn = { round: 0, protocol: 'dtp' as const, callers: 1, result, counted, processorMs: 1 };
     const without = { ...counted, prepare: 1, vote: 1 };
