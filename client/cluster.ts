@@ -3,6 +3,7 @@ import type { Key } from './keys.ts';
 import { settingsOf, type ConnectOptions, type ConnectOptionsInEnvironment, type OperationOptions, type TransactionOptions, type WriteOptions } from './options.ts';
 import { Router, type ClientStats } from './routing.ts';
 import { InquiryCall } from './inquiry.ts';
+import { keepPoint, pointsInquiry, removePoint, type NodeRecoveryPoints, type RecoveryPoint } from './recovery-points.ts';
 import { SettleCall, type Settled } from './settle.ts';
 import { GetCall, statusInquiry, WriteCall, type NodeStatus, type Written } from './single.ts';
 import { explainInquiry, parseTransaction, recentInquiry, storyOf, summariesOf, type Story, type TransactionSummary } from './story.ts';
@@ -131,6 +132,27 @@ export class Database {
    */
   settle(transaction: string, decision: 'commit' | 'abort', options?: OperationOptions): Promise<Settled> {
     return begin(() => new SettleCall(this.#router, transaction, decision, options));
+  }
+
+  /**
+   * Has a node keep a recovery point: a complete, consistent copy of its data on its own disk, made while it goes on serving.
+   * The name is that of a directory: 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first. Resolves when the copy is
+   * durable, which takes as long as copying the data does; `timeoutMs` is for each single question on the way, `signal` ends the waiting, not the copying.
+   *
+   * Rejects also with `point-exists`, `overloaded` while that node makes another one, `disk-full` and `disk-failed`, and with `outcome-unknown` if the node is lost.
+   */
+  async checkpoint(node: string, name: string, options?: OperationOptions): Promise<RecoveryPoint> {
+    return keepPoint(this.#router, node, name, options);
+  }
+
+  /** The recovery points of every node. Nodes that don't answer within the timeout are told as `reachable: false`. */
+  recoveryPoints(options?: OperationOptions): Promise<NodeRecoveryPoints[]> {
+    return begin(() => new InquiryCall(this.#router, options, pointsInquiry));
+  }
+
+  /** Removes a recovery point of a node, and resolves to those that it keeps still. Rejects also with `point-unknown`, `disk-failed`, and `outcome-unknown` if the node is lost. */
+  async removeRecoveryPoint(node: string, name: string, options?: OperationOptions): Promise<RecoveryPoint[]> {
+    return removePoint(this.#router, node, name, options);
   }
 
   /** Counts of all writes and transactions through this handle so far. */

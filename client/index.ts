@@ -2,6 +2,7 @@
 export { connect, Database } from './cluster.ts';
 export type { Key, KeyPart } from './keys.ts';
 export type { ConnectOptions, OperationOptions, TransactionOptions, WriteOptions } from './options.ts';
+export type { NodeRecoveryPoints, RecoveryPoint } from './recovery-points.ts';
 export type { ClientStats } from './routing.ts';
 export type { Settled } from './settle.ts';
 export type { NodeStatus, Written } from './single.ts';

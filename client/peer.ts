@@ -6,10 +6,10 @@
  * and goes on by itself, elsewhere.
  */
 import { limits } from './wire/limits.ts';
-import { Tag, type Aborted, type Committed, type Explained, type Failed, type Message, type StatusIs, type Values } from './wire/messages.ts';
+import { Tag, type Aborted, type Committed, type Explained, type Failed, type Message, type Points, type StatusIs, type Values } from './wire/messages.ts';
 import type { Session, SessionMessage } from './wire/session.ts';
 
-export type Answer = Values | Committed | Aborted | StatusIs | Explained | Failed;
+export type Answer = Values | Committed | Aborted | StatusIs | Explained | Points | Failed;
 
 /** A request under way. Exactly one of the two is called, once, unless it is forgotten first. */
 export interface Exchange {
@@ -106,6 +106,7 @@ export class Peer {
       case Tag.aborted:
       case Tag.statusIs:
       case Tag.explained:
+      case Tag.points:
       case Tag.failed: {
         const exchange = this.#exchanges.get(message[1]);
         if (exchange !== undefined) {

@@ -198,6 +198,9 @@ export class Node {
     [Tag.settle]: (client, message) => this.#part.settling.onSettle(client, message),
     [Tag.status]: (client, [, request]) => client.send([Tag.statusIs, request, this.status]),
     [Tag.explain]: (client, [, request, node, incarnation, number]) => client.send([Tag.explained, request, this.#chronicle.of({ node, incarnation, number })]),
+    [Tag.keepPoint]: (client, message) => this.#part.recoveryPoints.onKeep(client, message),
+    [Tag.removePoint]: (client, message) => this.#part.recoveryPoints.onRemove(client, message),
+    [Tag.listPoints]: (client, message) => this.#part.recoveryPoints.onList(client, message),
     [Tag.recent]: (client, [, request, count]) => client.send([Tag.explained, request, this.#chronicle.recent(Math.min(count, limits.recentTransactionsMax))]),
   };
 

@@ -5,6 +5,7 @@ import { Peers } from './cluster/peers.ts';
 import type { Topology } from './cluster/topology.ts';
 import type { Timing } from './config.ts';
 import { Exchange } from './heal/exchange.ts';
+import { RecoveryPoints } from './heal/recovery-points.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Kind } from './store/records.ts';
 import type { Store } from './store/store.ts';
@@ -51,6 +52,7 @@ export interface Parts {
   readonly blocked: BlockedView;
   readonly closing: Closing;
   readonly exchange: Exchange;
+  readonly recoveryPoints: RecoveryPoints;
 }
 
 /** Precondition: the store is open. */
@@ -97,5 +99,6 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
     ...shared, recovery, roundTimeoutMs: timing.recoveryDelayMs, wallMs: () => runtime.clock.wallMs(), fatal: (reason, details) => runtime.fatal(reason, details),
   });
   const closing = new Closing(shared);
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, exchange };
+  const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, exchange, recoveryPoints };
 }

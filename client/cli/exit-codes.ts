@@ -11,7 +11,7 @@ export const exitCodes = {
   unreachable: 3,
   /** It may have taken effect or not: read before you repeat it. */
   unknown: 4,
-  /** The nodes there are not those meant, or speak another version; `resolve`: the transaction is not as the operator thinks. */
+  /** The nodes there are not those meant, or speak another version; `resolve`: the transaction is not as the operator thinks; `checkpoint`: the name is taken, or not known. */
   refused: 5,
   /** The command line is wrong. */
   usage: 64,
@@ -36,6 +36,10 @@ const endings: Record<ErrorCode, Ending> = {
   'not-ready': 'unreachable',
   'closed': 'internal',
   'not-blocked': 'refused',
+  'point-exists': 'refused',
+  'point-unknown': 'refused',
+  'disk-full': 'aborted',
+  'disk-failed': 'aborted',
   'bad-message': 'refused',
   'wrong-version': 'refused',
   'wrong-cluster': 'refused',
@@ -69,10 +73,10 @@ export const exitCodesHelp = `
 Exit codes:
   0   done
   1   get: a key is absent; status: a node does not answer; explain: nothing is known
-  2   no effect, may be tried again (conflict, deadline, overload)
+  2   no effect, may be tried again (conflict, deadline, overload, full disk)
   3   no effect, too few nodes could be reached
   4   unknown whether it took effect: read before you repeat it
-  5   refused: other nodes than those meant, or another version; resolve: what is known of the transaction speaks against it
+  5   refused: other nodes than those meant, or another version; resolve: what is known of the transaction speaks against it; checkpoint: the name is taken, or not known
   64  wrong command line
   65  wrong key, value or configuration
   70  a fault of this program`;

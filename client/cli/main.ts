@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { DtpError } from '../index.ts';
+import { registerCheckpoint } from './checkpoint.ts';
 import { registerDelete } from './delete.ts';
 import { endingOf, exitCodes, InputError } from './exit-codes.ts';
 import type { Ending } from './exit-codes.ts';
@@ -67,6 +68,7 @@ registerSet(program, terminal, finish);
 registerDelete(program, terminal, finish);
 registerResolve(program, terminal, finish);
 registerStatus(program, terminal, finish);
+registerCheckpoint(program, terminal, finish);
 registerExplain(program, terminal, finish);
 
 try {

@@ -32,6 +32,14 @@ export function readable(value: unknown, { colors }: Pick<Terminal, 'colors'>): 
 /** A value, or a result with a value in it, for programs. */
 export const machineReadable = formatTypedJson;
 
+const sizes: readonly (readonly [bytes: number, name: string])[] = [[1_024 ** 4, 'TiB'], [1_024 ** 3, 'GiB'], [1_024 ** 2, 'MiB'], [1_024, 'KiB']];
+
+/** A number of bytes, in the largest unit of which there is at least one. */
+export function size(bytes: number): string {
+  const [unit, name] = sizes.find(([each]) => bytes >= each) ?? [1, 'bytes'];
+  return `${name === 'bytes' ? bytes : (bytes / unit).toFixed(bytes < 10 * unit ? 1 : 0)} ${name}`;
+}
+
 const escapes = /\x1b\[[0-9;]*m/g;
 const width = (text: string): number => text.replace(escapes, '').length;
 

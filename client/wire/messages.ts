@@ -50,6 +50,7 @@ export const Tag = {
   roots: 40, differ: 41, list: 42, listed: 43, pull: 44, pulled: 45,
 
   get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74, settle: 75,
+  keepPoint: 76, removePoint: 77, listPoints: 78, points: 79,
 } as const;
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
@@ -148,13 +149,23 @@ export type Explained = [T['explained'], request: number, events: EventRow[numbe
 export type Recent = [T['recent'], request: number, count: number];
 /** An operator's decision on a transaction that is blocked at this node: to commit it, or to abort it. */
 export type Settle = [T['settle'], request: number, deadlineMs: number, ...Id, commit: boolean];
+/** Begin to keep a recovery point of this name. It takes as long as copying the data does; the answer does not wait for that. */
+export type KeepPoint = [T['keepPoint'], request: number, name: string];
+export type RemovePoint = [T['removePoint'], request: number, name: string];
+export type ListPoints = [T['listPoints'], request: number];
+/** Flat: name, state, when it was begun (ms since 1970), its bytes; if it failed, an error code and what happened. */
+export type Points = [T['points'], request: number, points: (string | number | null)[]];
+/** Of a recovery point. The latest that failed is listed until another one is begun. */
+export const PointState = { kept: 0, underWay: 1, failed: 2 } as const;
+export type PointState = (typeof PointState)[keyof typeof PointState];
 
 export type Message =
   | Hello | Welcome | Refuse | Ping | Pong
   | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims | Settled
   | Peek | Peeked | Confirm | Confirmed | Declined
   | Roots | Differ | List | Listed | Pull | Pulled
-  | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle;
+  | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle
+  | KeepPoint | RemovePoint | ListPoints | Points;
 
 export type MessageOf<K extends Tag> = Extract<Message, [K, ...unknown[]]>;
 
@@ -250,6 +261,10 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.explained]: [uint, atMost(limits.explainedEventsMax, eventStride, flat<Check<EventRow[number]>[]>(...event))],
   [Tag.recent]: [uint, uint],
   [Tag.settle]: [uint, uint, ...id, bool],
+  [Tag.keepPoint]: [uint, name],
+  [Tag.removePoint]: [uint, name],
+  [Tag.listPoints]: [uint],
+  [Tag.points]: [uint, flat<Check<string | number | null>[]>(name, oneOf(PointState), uint, uint, orNull(text), orNull(text))],
 };
 
 const isReads = flat(key, uint);

@@ -32,6 +32,14 @@ import { Versions } from './versions.ts';
 export { CorruptValue, StoreError, type StoreErrorCode } from './store-error.ts';
 export type { Entry, Head, JournalOwner, StoreOptions, StoreStats } from './types.ts';
 
+/** What the table holds between two checkpoints. */
+export interface Rest {
+  readonly table: Table;
+  readonly identity: Identity & { readonly storeId: string; readonly incarnation: number };
+  /** Of all data rows in the table. */
+  readonly digest: Uint8Array;
+}
+
 type State = 'new' | 'opening' | 'open' | 'closing' | 'closed';
 
 export class Store {
@@ -51,10 +59,13 @@ export class Store {
   #replaying: number | null = 0;
   /** Records were appended since the last checkpoint began, so the owner's state may have changed. */
   #appended = false;
-  #checkpoint: 'none' | 'asked' | 'running' = 'none';
+  /** `held`: none may begin. */
+  #checkpoint: 'none' | 'asked' | 'running' | 'held' = 'none';
   #timer: Timer | null = null;
   /** Instead of going on after the checkpoint that is running. */
   #onCheckpointed: (() => void) | null = null;
+  /** At the end of the next checkpoint that begins. */
+  #whenAtRest: ((rest: Rest, resume: () => void) => void) | null = null;
   /** Partitions in which damage was found before the table could be written. */
   readonly #damagedWhileOpening = new Set<number>();
   readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, damagedRows: 0 };
@@ -198,6 +209,16 @@ export class Store {
     return this.#versions.rebuildLeaves(partition);
   }
 
+  /**
+   * Takes a checkpoint of all there is, then runs the action: the table holds that, and nothing later until `resume` is
+   * called, for no checkpoint begins before. Soon, for until then the overlay fills. Not called if the store is closed first.
+   */
+  atRest(action: (rest: Rest, resume: () => void) => void): void {
+    invariant(this.#whenAtRest === null && this.#checkpoint !== 'held', 'one rest at a time');
+    this.#whenAtRest = action;
+    this.#askForCheckpoint();
+  }
+
   get stats(): StoreStats {
     const { flushes, bytesWritten, fileCount } = this.#journal;
     return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, overlayBytes: this.#versions.overlay.bytes, ...this.#counts };
@@ -221,7 +242,7 @@ export class Store {
       this.#takeCheckpoint();
     };
     if (before === 'opening') shut();
-    else if (this.#checkpoint === 'running') this.#onCheckpointed = finish;
+    else if (this.#checkpoint === 'running' || this.#checkpoint === 'held') this.#onCheckpointed = finish;
     else finish();
   }
 
@@ -306,23 +327,37 @@ export class Store {
     this.#checkpoint = 'running';
     this.#appended = false;
     this.#timer?.cancel();
+    const whenAtRest = this.#whenAtRest;
+    this.#whenAtRest = null;
     const failed = (error: Error): never => this.#tableFailed(error);
     takeCheckpoint({ versions: this.#versions, journal: this.#journal, doubts: this.#doubts, sliceKeys: this.#options.checkpointSliceKeys, failed }, this.#owner, (rows) => {
-      this.#checkpoint = 'none';
       this.#counts.checkpoints++;
       this.#counts.checkpointKeys += rows;
       this.#counts.lastCheckpointMs = this.#runtime.clock.monotonicMs() - startedMs;
-      const next = this.#onCheckpointed;
-      this.#onCheckpointed = null;
-      if (next !== null) return next();
-      this.#rest();
+      if (this.#onCheckpointed === null && whenAtRest !== null) this.#hold(whenAtRest);
+      else this.#goOn();
       this.#room.give();
     });
   }
 
+  #hold(whenAtRest: (rest: Rest, resume: () => void) => void): void {
+    this.#checkpoint = 'held';
+    const identity = { ...this.#identity, storeId: this.#storeId, incarnation: this.#incarnation };
+    whenAtRest({ table: this.#versions.table, identity, digest: this.#versions.tableDigests.whole() }, () => this.#goOn());
+  }
+
+  /** A checkpoint has ended, and nobody holds the next one. */
+  #goOn(): void {
+    this.#checkpoint = 'none';
+    const next = this.#onCheckpointed;
+    this.#onCheckpointed = null;
+    if (next !== null) next();
+    else this.#rest();
+  }
+
   /** Until the next checkpoint, which comes at once if the overlay filled up meanwhile. */
   #rest(): void {
-    if (this.#isPressed) return this.#askForCheckpoint();
+    if (this.#isPressed || this.#whenAtRest !== null) return this.#askForCheckpoint();
     this.#timer = this.#runtime.after(this.#options.checkpointIntervalMs, () => (this.#isDue ? this.#takeCheckpoint() : this.#rest()));
   }
 }

@@ -246,18 +246,19 @@ export class MemoryRuntime implements Runtime {
       },
       copy: (name, note, { begun, done }) => {
         const error = this.copyError;
-        this.#writes.push({ complete: () => {
+        const step = (complete: () => void): void => void this.#writes.push({ complete, tear: () => {} });
+        // LMDB takes the snapshot in another thread, which may dawdle while batches are written.
+        const begin = (dawdle: number): void => {
+          if (dawdle > 0) return step(() => begin(dawdle - 1));
           const copy = new Map(table);
-          this.#writes.push({
-            complete: () => {
-              if (error !== null) return done(error);
-              this.store.copies.set(name, { table: copy, note: note(copy.size) });
-              done();
-            },
-            tear: () => {},
+          step(() => {
+            if (error !== null) return done(error);
+            this.store.copies.set(name, { table: copy, note: note(copy.size) });
+            done();
           });
           begun();
-        }, tear: () => {} });
+        };
+        step(() => begin(8));
       },
       close: (done) => this.#writes.push({ complete: done, tear: () => {} }),
     };

@@ -55,6 +55,10 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.explained]: [Tag.explained, 1, [...id, EventKind.sent, Tag.vote, 1_763_700_000_000.123, 'n2', 3, timestamp, highKey, 'n2:3:4', ...id, EventKind.applied, 0, -0.5, null, 0, -1, null, null]],
   [Tag.recent]: [Tag.recent, 1, 100],
   [Tag.settle]: [Tag.settle, 1, 5_000, ...id, true],
+  [Tag.keepPoint]: [Tag.keepPoint, 1, 'before-upgrade'],
+  [Tag.removePoint]: [Tag.removePoint, 1, 'before-upgrade'],
+  [Tag.listPoints]: [Tag.listPoints, 1],
+  [Tag.points]: [Tag.points, 1, ['before-upgrade', 0, 1_763_700_000_000, 2 ** 40, null, null, 'later', 2, 1_763_700_000_001, 0, 'disk-full', 'no space left']],
 };
 
 export const allSamples: readonly Message[] = Object.values(samples);
