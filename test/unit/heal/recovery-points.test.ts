@@ -37,7 +37,7 @@ describe('keeping a recovery point', () => {
     keep('first');
     expect(statesOf(list())).toEqual(['first', PointState.underWay]);
     // The next checkpoint is due while the thread that copies dawdles.
-    for (let i = 0; i < 100 && !runtime.store.table.has(); i++) runtime.step();
+    for (let i = 0; i < 100 && !runtime.store.table.has(`d\0${String.fromCharCode(partitionOf('b'))}b`); i++) runtime.step();
     owner.commit('c', 3, 'late');
     for (let i = 0; runtime.store.copies.size === 0; i++) {
       if (i > 1_000) throw new Error('there is no copy');
