@@ -3,6 +3,7 @@
  * real world and waits for the end.
  *
  *   node main.js --config cluster.config.json --id n1 [--data-directory <directory>] [--json]
+ *   node main.js --config cluster.config.json --id n1 --restore <recovery point> [--accept-loss] [--json]
  *   node main.js --config cluster.config.json --check
  *
  * What keeps it from starting is one line on standard error that says what, where, and what to do; nothing was touched
@@ -15,10 +16,12 @@ import { parseArgs } from 'node:util';
 import { parseConfig } from './config.ts';
 import type { ClusterConfig } from './config.ts';
 import { Node } from './node.ts';
+import { isAlone, restore, type Restored } from './restore.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
 import { makeLog } from './runtime/log.ts';
 import { probeAddress } from './runtime/probe-address.ts';
 import { fatalExitCode, realRuntime } from './runtime/real.ts';
+import { findPoint, isInterrupted, Staging } from './runtime/staging.ts';
 
 /** After the numbers of sysexits.h, which service managers know. */
 const exitCodes = {
@@ -61,16 +64,20 @@ const startFaults: Record<string, readonly [ending: Ending, words?: string]> = {
   'corrupt-journal': ['disk'],
   'corrupt-table': ['disk'],
   'corrupt-value': ['disk'],
+  'corrupt-point': ['disk'],
   'write-failed': ['disk'],
 };
 
 const usage = `usage: node main.js --config <file> --id <node id> [--data-directory <directory>] [--json]
+       node main.js --config <file> --id <node id> --restore <recovery point> [--accept-loss] [--json]
        node main.js --config <file> --check
 
   --config          the cluster's configuration, cluster.config.json
   --id              which of its nodes this process is
   --data-directory  in place of the configuration's dataDirectory; the node's files are in <directory>/<id>
   --json            log as JSON also on a terminal
+  --restore         put a recovery point, by its name or its directory, in the place of the node's data, and no more
+  --accept-loss     do so where no other node has what was written since
   --check           say what is wrong in the configuration, and no more
 
 exit codes: ${Object.entries(exitCodes).map(([ending, code]) => `${code} ${ending}`).join(', ')}
@@ -86,20 +93,22 @@ interface Arguments {
   readonly id: string | undefined;
   readonly dataDirectory: string | undefined;
   readonly json: boolean;
+  readonly restore: string | undefined;
+  readonly acceptLoss: boolean;
 }
 
 function readArguments(): Arguments {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    const { values } = parseArgs({ options: { 'config': text, 'id': text, 'data-directory': text, 'json': flag, 'check': flag, 'help': flag } });
+    const { values } = parseArgs({ options: { 'config': text, 'id': text, 'data-directory': text, 'json': flag, 'restore': text, 'accept-loss': flag, 'check': flag, 'help': flag } });
     if (values.help) {
       process.stdout.write(usage);
       process.exit(exitCodes.stopped);
     }
     if (values.config === undefined) throw new TypeError('--config is missing');
     if ((values.id === undefined) !== values.check) throw new TypeError('name the node by --id, or ask for --check');
-    return { config: values.config, id: values.id, dataDirectory: values['data-directory'], json: values.json };
+    return { config: values.config, id: values.id, dataDirectory: values['data-directory'], json: values.json, restore: values.restore, acceptLoss: values['accept-loss'] };
   } catch (error) {
     return end('usage', `${(error as Error).message}\n\n${usage.trimEnd()}`);
   }
@@ -136,12 +145,14 @@ function orElse<T>(attempt: () => T, fail: (error: unknown) => never): T {
 }
 
 async function main(): Promise<void> {
-  const { config: file, id, dataDirectory, json } = readArguments();
+  const { config: file, id, dataDirectory, json, restore: from, acceptLoss } = readArguments();
   const config = readConfig(file);
   if (id === undefined) return;
   const member = config.view.members.find((each) => each.id === id);
   if (member === undefined) return end('usage', `${file} has no node "${id}"; it has ${config.view.members.map((each) => each.id).join(', ')}`);
   const directory = path.join(dataDirectory ?? path.resolve(path.dirname(file), config.dataDirectory), id);
+
+  if (from !== undefined) return restoreFrom(findPoint(directory, from), { directory, config, id, acceptLoss, json });
 
   let state: 'starting' | 'serving' | 'stopping' = 'starting';
   const failToStart = (error: unknown): never => {
@@ -151,6 +162,7 @@ async function main(): Promise<void> {
 
   await probeAddress(member.url).catch(failToStart);
   const lock = await lockDirectory(directory).catch(failToStart);
+  if (isInterrupted(directory)) end('directory', `node ${id} did not start: ${directory}: a restore was interrupted before it had put the recovery point in place. Run dtp restore again.`);
   const log = makeLog({ level: config.log.level, node: id, ...(json && { readable: false }) });
   log.info({ pid: process.pid, directory, nodeVersion: process.versions.node }, 'starting');
   const runtime = orElse(() => realRuntime({ directory, log }), failToStart);
@@ -177,6 +189,40 @@ async function main(): Promise<void> {
   process.on('disconnect', () => {
     if (state !== 'stopping') stop('the parent process is gone');
   });
+}
+
+interface RestoreArguments {
+  readonly directory: string;
+  readonly config: ClusterConfig;
+  readonly id: string;
+  readonly acceptLoss: boolean;
+  readonly json: boolean;
+}
+
+async function restoreFrom(point: string, { directory, config, id, acceptLoss, json }: RestoreArguments): Promise<void> {
+  const refuse = (error: unknown): never => {
+    const [ending, words] = (error as NodeJS.ErrnoException).code === 'ENOENT' ? ['usage' as const, `${point}: there is no recovery point. dtp checkpoint --list shows those of nodes that run.`] : startFault(error, '', directory);
+    return end(ending, `node ${id} was not restored: ${words}`);
+  };
+  if (isAlone(config) && !acceptLoss) {
+    end('usage', `node ${id} was not restored: each key has one replica, so no other node has what was written since the recovery point was taken. All of it would be lost; say --accept-loss if it may be.`);
+  }
+  const lock = await lockDirectory(directory).catch(refuse);
+  const staging = orElse(() => new Staging(directory, point), refuse);
+  const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
+  const { point: { takenAt }, keys, movedTo } = await new Promise<Restored>((resolve, reject) => {
+    restore(staging, config, id, stamp, (error, restored) => (restored === undefined ? reject(error) : resolve(restored)));
+  }).catch((error: unknown) => {
+    if (!isInterrupted(directory)) staging.discard();
+    return refuse(error);
+  });
+  await lock.release();
+  const lines = [
+    `node ${id} has the data of the recovery point of ${takenAt}: ${keys} keys (deleted ones included), ${staging.bytes} bytes, every row and digest checked`,
+    ...(movedTo === null ? [] : [`its data of before is in ${movedTo}; remove that when you don't need it any more`]),
+    isAlone(config) ? 'start it: what was written after that moment is lost' : 'start it: it takes no part in votes and answers no reads until it has got from the others what was written since; dtp status shows how far it is',
+  ];
+  process.stdout.write(json ? `${JSON.stringify({ node: id, takenAt, keys, bytes: staging.bytes, movedTo })}\n` : `${lines.join('\n')}\n`);
 }
 
 await main();

@@ -11,6 +11,7 @@ import { registerExplain } from './explain.ts';
 import { registerGet } from './get.ts';
 import { registerNode } from './node.ts';
 import { registerResolve } from './resolve.ts';
+import { registerRestore } from './restore.ts';
 import { registerSet } from './set.ts';
 import { registerStatus } from './status.ts';
 import { processTerminal } from './terminal.ts';
@@ -69,6 +70,7 @@ registerDelete(program, terminal, finish);
 registerResolve(program, terminal, finish);
 registerStatus(program, terminal, finish);
 registerCheckpoint(program, terminal, finish);
+registerRestore(program, finish);
 registerExplain(program, terminal, finish);
 
 try {

@@ -24,6 +24,8 @@ export interface NodeOptions {
   readonly json?: boolean | undefined;
   /** The compiled node/main; the one beside this program unless told. */
   readonly program?: string | undefined;
+  /** Instead of serving, put this recovery point in the place of the node's data. */
+  readonly restore?: { readonly from: string; readonly acceptLoss: boolean } | undefined;
 }
 
 /** How a process ended: by an exit code or by a signal. */
@@ -47,10 +49,10 @@ export type OnLine = (stream: 'stdout' | 'stderr', line: string) => void;
 
 /** With `onLine` the node's lines go there, else to this process's own output. */
 export function spawnNode(options: NodeOptions, onLine?: OnLine): NodeProcess {
-  const { id, config, dataDirectory, json = false } = options;
+  const { id, config, dataDirectory, json = false, restore } = options;
   const output = onLine === undefined ? 'inherit' : 'pipe';
   const stdio: StdioOptions = ['ignore', output, output, 'ipc'];
-  const flags = ['--config', config, '--id', id, ...(dataDirectory === undefined ? [] : ['--data-directory', dataDirectory]), ...(json ? ['--json'] : [])];
+  const flags = ['--config', config, '--id', id, ...(dataDirectory === undefined ? [] : ['--data-directory', dataDirectory]), ...(json ? ['--json'] : []), ...(restore === undefined ? [] : ['--restore', restore.from, ...(restore.acceptLoss ? ['--accept-loss'] : [])])];
   const child = spawn(process.execPath, ['--enable-source-maps', options.program ?? program, ...flags], { stdio, detached: true });
   if (onLine !== undefined) {
     for (const stream of ['stdout', 'stderr'] as const) {

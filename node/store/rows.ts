@@ -66,7 +66,8 @@ export function suffixOfOwnerKey(tableKey: Buffer): string {
   return tableKey.toString('utf8', 1);
 }
 
-/** Bounds of the digests and of the owner's state, for `Table.range`. */
+/** Bounds of the data, of the digests and of the owner's state, for `Table.range`. */
+export const dataBounds = [Buffer.from([prefix.data]), Buffer.from([prefix.data + 1])] as const;
 export const digestBounds = [Buffer.from([prefix.digest]), Buffer.from([prefix.digest + 1])] as const;
 export const ownerBounds = [Buffer.from([prefix.owner]), Buffer.from([prefix.owner + 1])] as const;
 

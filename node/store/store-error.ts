@@ -13,6 +13,8 @@ export type StoreErrorCode =
   | 'corrupt-table'
   /** One row of the table does not match its checksum. */
   | 'corrupt-value'
+  /** A recovery point is not what it was when it was taken. */
+  | 'corrupt-point'
   /** The store can't take its opening write. */
   | 'write-failed';
 
