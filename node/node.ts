@@ -176,6 +176,11 @@ export class Node {
     [Tag.marks]: (from, message, incarnation) => this.#part.participant.onMarks(from, incarnation, message),
     [Tag.claims]: (from, message) => this.#part.closing.onClaims(from, message),
     [Tag.settled]: (_from, message) => this.#part.settling.onSettled(message),
+    [Tag.vouch]: (from, message) => this.#part.vouching.onVouch(from, message),
+    [Tag.fenced]: (from, message) => this.#part.doubt.onFenced(from, message),
+    [Tag.drained]: (from, message) => this.#part.doubt.onDrained(from, message),
+    [Tag.attest]: (from, message) => this.#part.vouching.onAttest(from, message),
+    [Tag.attested]: (from, message) => this.#part.doubt.onAttested(from, message),
     [Tag.peek]: (from, message) => this.#part.reads.onPeek(from, message),
     [Tag.peeked]: (from, message) => this.#part.reads.onPeeked(from, message),
     [Tag.confirm]: (from, message) => this.#part.reads.onConfirm(from, message),
@@ -297,7 +302,7 @@ export class Node {
     const { tickIntervalMs } = this.#config.timing;
     this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
     this.#loopback.during(() => {
-      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.exchange]) part.tick();
+      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.exchange]) part.tick();
       this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();

@@ -4,8 +4,10 @@ import type { Loopback } from './cluster/outbox.ts';
 import { Peers } from './cluster/peers.ts';
 import type { Topology } from './cluster/topology.ts';
 import type { Timing } from './config.ts';
+import { Doubt } from './heal/doubt.ts';
 import { Exchange } from './heal/exchange.ts';
 import { RecoveryPoints } from './heal/recovery-points.ts';
+import { Vouching } from './heal/vouching.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { Kind } from './store/records.ts';
 import type { Store } from './store/store.ts';
@@ -52,6 +54,8 @@ export interface Parts {
   readonly blocked: BlockedView;
   readonly closing: Closing;
   readonly exchange: Exchange;
+  readonly doubt: Doubt;
+  readonly vouching: Vouching;
   readonly recoveryPoints: RecoveryPoints;
 }
 
@@ -73,6 +77,7 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
       coordinator.peerUp(node);
       recovery.peerUp(node);
       exchange.peerUp(node);
+      doubt.peerUp(node);
       peerUp(node);
     },
     down: (node) => {
@@ -80,6 +85,8 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
       commits.peerDown();
       coordinator.peerDown(node);
       reads.peerDown(node);
+      doubt.peerDown(node);
+      vouching.peerDown(node);
     },
   });
   const shared = { ...timing, topology, clock, store, ledger, chronicle, outbox: chronicle.listenTo(peers), nowMs, randomUint32, during, defer, incarnation, log: runtime.log };
@@ -91,7 +98,9 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
   const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs });
   const blocked = new BlockedView({ ...shared, recovery });
   const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
-  const exchange = new Exchange({ ...shared, intervalMs: timing.healIntervalMs });
+  const exchange = new Exchange({ ...shared, intervalMs: timing.healIntervalMs, passed: (peer, partition, ordinal) => doubt.passed(peer, partition, ordinal) });
+  const vouching = new Vouching({ ...shared, nextNumber: () => commits.nextNumber });
+  const doubt = new Doubt({ ...shared, hurry: (peer) => exchange.hurry(peer), doubted: (partition) => vouching.doubted(partition) });
   const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
   const participant = new Participant(shared);
   const resolver = new Resolver({ ...shared, recovery, blocked });
@@ -100,5 +109,5 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
   });
   const closing = new Closing(shared);
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, exchange, recoveryPoints };
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, exchange, doubt, vouching, recoveryPoints };
 }

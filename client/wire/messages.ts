@@ -44,6 +44,7 @@ export const Tag = {
 
   prepare: 10, vote: 11, accept: 12, accepted: 13, recover: 14, promise: 15, rejected: 16, decide: 17, decided: 18, finished: 19,
   marks: 20, claims: 21, settled: 22,
+  vouch: 23, fenced: 24, drained: 25, attest: 26, attested: 27,
 
   peek: 30, peeked: 31, confirm: 32, confirmed: 33, declined: 34,
 
@@ -95,6 +96,18 @@ export type Marks = [T['marks'], watermark: number, exceptions: number[]];
 export type Claims = [T['claims'], claims: (string | number)[]];
 /** An operator decided this transaction at the node `by`, in place of its coordinator, at `atMs` of that node's wall clock. Whoever had decided it otherwise must not go on. */
 export type Settled = [T['settled'], ...Id, decision: Decision, atMs: number, by: string];
+
+/* Doubt, between nodes */
+/** The sender may have forgotten what it knew of these partitions. */
+export type Vouch = [T['vouch'], request: number, partitions: number[]];
+/** No transaction of the answerer's present life, `incarnation`, with this number or one above it had begun. */
+export type Fenced = [T['fenced'], request: number, incarnation: number, number: number];
+/** All that the answerer had voted for in these partitions when it was asked is decided and applied, and at most of this timestamp. It is sure of them. */
+export type Drained = [T['drained'], request: number, partitions: number[], timestamp: number];
+/** Was the answerer sure of these all the time since it said that they are drained? */
+export type Attest = [T['attest'], request: number, partitions: number[]];
+/** Of these it was. */
+export type Attested = [T['attested'], request: number, partitions: number[]];
 
 /* Reads, between nodes */
 export type Peek = [T['peek'], request: number, epoch: number, keys: Key[], withValues: boolean];
@@ -162,6 +175,7 @@ export type PointState = (typeof PointState)[keyof typeof PointState];
 export type Message =
   | Hello | Welcome | Refuse | Ping | Pong
   | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims | Settled
+  | Vouch | Fenced | Drained | Attest | Attested
   | Peek | Peeked | Confirm | Confirmed | Declined
   | Roots | Differ | List | Listed | Pull | Pulled
   | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle
@@ -204,6 +218,7 @@ const flat = <F extends Check<unknown>[]>(...fields: F): Check<Checked<F[number]
 const atMost = <V>(groups: number, fieldsPerGroup: number, inner: Check<V[]>): Check<V[]> => (v) => Array.isArray(v) && v.length <= groups * fieldsPerGroup && inner(v);
 const keys = atMost(limits.transactionKeysMax, 1, flat(key));
 
+const partitions = atMost(limits.partitionsMax, 1, flat(uint));
 const id = [name, uint, uint] as const;
 /** Between nodes only protocols that there are. A client that names another one is told so. */
 const protocol = check<number>((v) => Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) < commitProtocols.length);
@@ -232,6 +247,12 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.claims]: [flat(name, uint, uint)],
   [Tag.settled]: [...id, uint, uint, name],
 
+  [Tag.vouch]: [uint, partitions],
+  [Tag.fenced]: [uint, uint, uint],
+  [Tag.drained]: [uint, partitions, uint],
+  [Tag.attest]: [uint, partitions],
+  [Tag.attested]: [uint, partitions],
+
   [Tag.peek]: [uint, uint, keys, bool],
   [Tag.peeked]: [uint, uint, bool, flat(uint, value)],
   [Tag.confirm]: [uint, uint, keys, flat(uint)],
@@ -251,7 +272,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.commit]: [uint, uint, uint, uint, orNull(uint), uint, bool, bytes, orNull(flat(operation, key, value, value, value))],
   [Tag.committed]: [uint, uint],
   [Tag.aborted]: [uint, oneOf(AbortReason), orNull(key), value, uint, orNull(flat(key, uint, value))],
-  [Tag.resolve]: [uint, uint, ...id, uint, atMost(limits.partitionsMax, 1, flat(uint))],
+  [Tag.resolve]: [uint, uint, ...id, uint, partitions],
   [Tag.giveUp]: [uint],
   [Tag.grant]: [uint, uint],
   [Tag.status]: [uint],

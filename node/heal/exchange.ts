@@ -22,6 +22,8 @@ export interface ExchangeOptions {
   readonly during: (work: () => void) => void;
   /** Between exchanges with a peer with which all was equal. */
   readonly intervalMs: number;
+  /** The exchange with this ordinal has brought whatever the peer has newer in the partition. */
+  readonly passed?: (peer: string, partition: number, ordinal: number) => void;
 }
 
 const rootBytes = 16;
@@ -45,6 +47,10 @@ interface Difference {
 interface Course {
   request: number;
   nextAtMs: number;
+  /** Of all exchanges in the order in which they began. */
+  ordinal: number;
+  /** The next one shall begin when this one has ended. */
+  hurried: boolean;
   heardAtMs: number;
   agreedAtMs: number | null;
   differing: number;
@@ -54,6 +60,8 @@ interface Course {
   after: Key | null;
   more: boolean;
   wanted: Key[];
+  /** The peer could not give all that it had listed of the present partition. */
+  incomplete: boolean;
 }
 
 export class Exchange {
@@ -93,7 +101,15 @@ export class Exchange {
     if (!this.#shared.has(peer)) return;
     const now = this.#options.nowMs();
     const agreedAtMs = this.#courses.get(peer)?.agreedAtMs ?? null;
-    this.#courses.set(peer, { request: 0, nextAtMs: now, heardAtMs: now, agreedAtMs, differing: 0, pulled: 0, state: 'idle', todo: [], after: null, more: false, wanted: [] });
+    this.#courses.set(peer, { request: 0, nextAtMs: now, ordinal: 0, hurried: false, heardAtMs: now, agreedAtMs, differing: 0, pulled: 0, state: 'idle', todo: [], after: null, more: false, wanted: [], incomplete: false });
+  }
+
+  /** Has an exchange with the peer begin now, or when the one under way has ended. Its ordinal is above the one given back. */
+  hurry(peer: string): number {
+    const course = this.#courses.get(peer);
+    if (course?.state === 'idle') course.nextAtMs = this.#options.nowMs();
+    else if (course !== undefined) course.hurried = true;
+    return this.counters.exchanges;
   }
 
   tick(): void {
@@ -109,8 +125,8 @@ export class Exchange {
     const partitions = this.#shared.get(peer) as number[];
     const roots = new Uint8Array(partitions.length * rootBytes);
     partitions.forEach((partition, i) => roots.set(this.#options.store.root(partition), i * rootBytes));
-    Object.assign(course, { state: 'comparing', pulled: 0, todo: [], after: null, wanted: [] });
-    this.counters.exchanges++;
+    const ordinal = ++this.counters.exchanges;
+    Object.assign(course, { state: 'comparing', ordinal, hurried: false, pulled: 0, todo: [], after: null, wanted: [], incomplete: false });
     this.#ask(peer, course, (request) => [Tag.roots, request, partitions, roots]);
   }
 
@@ -122,6 +138,7 @@ export class Exchange {
       const partition = differing[i] as number;
       if (this.#options.topology.isMine(partition)) course.todo.push({ partition, leaves: differingLeaves(this.#options.store.leaves(partition), differing[i + 1] as Uint8Array) });
     }
+    this.#passEqual(from, course, differing);
     this.#next(from, course);
   }
 
@@ -149,6 +166,7 @@ export class Exchange {
       this.counters.keysPulled++;
     }
     // The answer holds the first of the keys asked for, as many as fit; an empty one says that the first is gone.
+    if (entries.length === 0) course.incomplete = true;
     course.wanted.splice(0, Math.max(1, entries.length / 3));
     this.#next(from, course);
   }
@@ -163,8 +181,10 @@ export class Exchange {
       }));
     }
     if (course.state !== 'comparing' && !course.more) {
-      course.todo.shift();
+      const done = course.todo.shift();
+      if (done !== undefined && !course.incomplete) this.#options.passed?.(peer, done.partition, course.ordinal);
       course.after = null;
+      course.incomplete = false;
     }
     const [difference] = course.todo;
     if (difference !== undefined) {
@@ -173,7 +193,18 @@ export class Exchange {
     }
     course.state = 'idle';
     if (course.differing === 0) course.agreedAtMs = nowMs();
-    course.nextAtMs = nowMs() + (course.differing === 0 ? intervalMs : course.pulled > 0 ? againAfterPullMs : Math.min(againAfterDifferenceMs, intervalMs));
+    course.nextAtMs = course.hurried ? nowMs() : nowMs() + (course.differing === 0 ? intervalMs : course.pulled > 0 ? againAfterPullMs : Math.min(againAfterDifferenceMs, intervalMs));
+  }
+
+  /** Partitions that the peer compared and did not name as differing. It stops where its answer is full. */
+  #passEqual(peer: string, { ordinal }: Course, differing: Differ[2]): void {
+    if (this.#options.passed === undefined) return;
+    const named = new Set(differing.filter((each) => typeof each === 'number'));
+    const last = differing.length < 2 * differingMax ? null : differing.at(-2);
+    for (const partition of this.#shared.get(peer) as number[]) {
+      if (!named.has(partition)) this.#options.passed(peer, partition, ordinal);
+      if (partition === last) return;
+    }
   }
 
   #ask(peer: string, course: Course, question: (request: number) => Message): void {

@@ -105,6 +105,11 @@ export class Commits {
     return lowest;
   }
 
+  /** No transaction of this life with this number, or one above it, has begun. */
+  get nextNumber(): number {
+    return this.#numbers.next;
+  }
+
   clientOpened(client: Client): void {
     const { first, count } = this.#numbers.grant(client);
     client.send([Tag.grant, first, count]);

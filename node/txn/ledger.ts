@@ -136,6 +136,13 @@ export class Ledger implements JournalOwner {
     return timestamp;
   }
 
+  /** From now on this replica votes for no write to the partition at or below the timestamp; after a crash too, once the state of now is on the disk. */
+  raiseReadWatermark(partition: number, timestamp: number): void {
+    if ((this.#readWatermarks[partition] as number) >= timestamp) return;
+    this.#readWatermarks[partition] = timestamp;
+    this.#readWatermarksChanged = true;
+  }
+
   /** Records that must outlive the journal's segments before this one. */
   carry(beforeSegment: number): JournalRecord[] {
     const carried: JournalRecord[] = [];
@@ -255,9 +262,7 @@ export class Ledger implements JournalOwner {
       if (this.#topology.isMine(partition)) this.#store.install(partition, body.writeKeys[i] as Key, timestamp, body.writeValues[i] as Uint8Array | null);
     }
     for (const partition of body.readPartitions) {
-      if (!this.#topology.isMine(partition) || (this.#readWatermarks[partition] as number) >= timestamp) continue;
-      this.#readWatermarks[partition] = timestamp;
-      this.#readWatermarksChanged = true;
+      if (this.#topology.isMine(partition)) this.raiseReadWatermark(partition, timestamp);
     }
     const [home] = body.partitions;
     if (home !== undefined && this.#topology.isMine(home)) this.#retained.add(id, timestamp, this.#nowMs());

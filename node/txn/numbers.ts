@@ -25,6 +25,11 @@ export class Numbers<Holder> {
   #next = 1;
   #taken = 0;
 
+  /** The lowest number that was never granted. */
+  get next(): number {
+    return this.#next;
+  }
+
   /** A further range for this holder. */
   grant(holder: Holder): { first: number; count: number } {
     const range = { next: this.#next, end: this.#next + rangeSize, takenBefore: this.#taken };
