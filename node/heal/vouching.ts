@@ -8,13 +8,16 @@ import { Tag, type Attest, type Vouch } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { Doubts } from '../store/doubts.ts';
-import type { Ledger } from '../txn/ledger.ts';
-import type { TxnRecord } from '../txn/record.ts';
+
+/** A transaction that this node voted for and does not know the outcome of. */
+interface Undecided {
+  readonly body: Uint8Array | null;
+}
 
 export interface VouchingOptions {
   readonly topology: Topology;
   readonly store: { readonly doubts: Pick<Doubts, 'isSure'>; whenDurable(action: () => void): void };
-  readonly ledger: Pick<Ledger, 'undecided' | 'parse'>;
+  readonly ledger: { readonly undecided: ReadonlySet<Undecided>; parse(body: Uint8Array): { readonly partitions: readonly number[] } };
   readonly clock: { readonly last: number };
   readonly outbox: Outbox;
   readonly during: (work: () => void) => void;
@@ -26,7 +29,7 @@ export interface VouchingOptions {
 interface Charge {
   readonly request: number;
   /** What is awaited in each partition: the transactions that were undecided there; null where this node is in doubt itself, and can't say. */
-  readonly waiting: Map<number, Set<TxnRecord> | null>;
+  readonly waiting: Map<number, Set<Undecided> | null>;
   readonly drained: Set<number>;
 }
 
