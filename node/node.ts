@@ -115,6 +115,7 @@ export class Node {
       /** Equal on nodes that replicate the same partitions and hold the same versions. */
       digest: Buffer.from(this.#store.digest()).toString('hex'),
       store: this.#store.stats,
+      disk: this.#store.disk,
     };
   }
 
@@ -130,8 +131,8 @@ export class Node {
   readonly #nowMs = (): number => this.#runtime.clock.monotonicMs();
 
   #begin(ready: (error?: Error) => void): void {
-    const { replayedRecords, replayMs } = this.#store.stats;
-    this.#runtime.log.info({ incarnation: this.#store.incarnation, replayedRecords, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
+    const { replayedRecords, replayedBytes, replayMs } = this.#store.stats;
+    this.#runtime.log.info({ incarnation: this.#store.incarnation, replayedRecords, replayedBytes, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
     this.#ledger.enterDurably([Kind.floor, this.#topology.self, this.#store.storeId, this.#store.incarnation]);
     this.#parts = assemble({
       runtime: this.#runtime, timing: this.#config.timing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
@@ -306,7 +307,7 @@ export class Node {
       this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();
-      if (this.#ticks % Math.ceil(closingIntervalMs / tickIntervalMs) === 0) this.#part.closing.tick();
+      if (this.#ticks % Math.ceil(closingIntervalMs / tickIntervalMs) === 0 && this.#store.intake.refusal === null) this.#part.closing.tick();
     });
   }
 

@@ -109,5 +109,7 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
   });
   const closing = new Closing(shared);
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
+  // What was turned away meanwhile, only the others can bring.
+  store.intake.onRelief = () => during(() => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.peerUp(id)));
   return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, exchange, doubt, vouching, recoveryPoints };
 }

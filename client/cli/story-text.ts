@@ -102,6 +102,7 @@ function aboutMessage({ what, message, vote, timestamp, version, key, holder, ro
       if (vote === 'stale') return `vote NO: stale, key ${keyOf(key)} is of ${version}`;
       if (vote === 'conflict') return `vote NO: conflict, key ${keyOf(key)} is held by ${holder}`;
       if (vote === 'unsure') return 'vote NO: it may have forgotten what it knew there';
+      if (vote === 'unable') return 'vote NO: its disk takes no writes';
       return vote === 'wrongView' ? 'vote NO: its view is another' : 'vote NO: superseded by a recovery';
     case 'accept':
       return `accept ${decision}${at(version)}, round ${round}`;

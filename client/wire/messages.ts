@@ -56,7 +56,7 @@ export const Tag = {
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
 /** A replica's vote. Everything but `ok` is a NO, with its reason. */
-export const Vote = { none: 0, ok: 1, stale: 2, conflict: 3, wrongView: 4, superseded: 5, unsure: 6 } as const;
+export const Vote = { none: 0, ok: 1, stale: 2, conflict: 3, wrongView: 4, superseded: 5, unsure: 6, unable: 7 } as const;
 export type Vote = (typeof Vote)[keyof typeof Vote];
 
 /** Why a transaction was aborted, as the client is told. */

@@ -7,12 +7,17 @@
  * between the puts (keys are checked before), and `transactionSync` or `putSync` while a batch is under way (they
  * commit what the thread holds at that moment). A put that fails aborts the whole commit, and the promise of every
  * batch in it is rejected with a `commitError` that says why.
+ *
+ * A commit writes its pages to places that nothing points to, flushes them, then writes the meta page that points to them. One
+ * that fails before leaves everything as it was, and the next one writes its pages anew. Where writing the meta page itself
+ * fails, nobody knows which of two trees the file holds; LMDB refuses all further ones (MDB_PANIC), and so do we until the file
+ * was opened anew, by a process that may read its meta pages from the disk.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
-import { tableKeyBytesMax } from './runtime.ts';
+import { tableKeyBytesMax, TableUnusable } from './runtime.ts';
 import type { CopySteps, Put, Table } from './runtime.ts';
 import type { TableCopies } from './table-copies.ts';
 
@@ -22,7 +27,8 @@ import type { TableCopies } from './table-copies.ts';
  */
 const mapSizeBytes = 64 * 1_024 ** 3;
 
-const options = { overlappingSync: false, encoding: 'binary', keyEncoding: 'binary', noMemInit: true, mapSize: mapSizeBytes } as const;
+/** `eventTurnBatching` opens a batch of its own for each turn, whose promise nobody else gets: when a commit fails it ends the process as an unhandled rejection. */
+const options = { overlappingSync: false, encoding: 'binary', keyEncoding: 'binary', noMemInit: true, eventTurnBatching: false, mapSize: mapSizeBytes } as const;
 
 export class LmdbTable implements Table {
   readonly #database: RootDatabase<Buffer, Buffer>;
@@ -54,10 +60,13 @@ export class LmdbTable implements Table {
       if (key.length === 0 || key.length > tableKeyBytesMax) throw new RangeError(`a key has 1 to ${tableKeyBytesMax} bytes, not ${key.length}`);
     }
     const database = this.#database;
+    let previous: Promise<boolean> | null = null;
     const committed = database.batch(() => {
       for (const [key, value] of puts) {
-        if (value === null) void database.remove(key);
-        else void database.put(key, value);
+        const put = value === null ? database.remove(key) : database.put(key, value);
+        // The puts of a turn share a promise, which is rejected beside the batch's own.
+        if (put !== previous) put.catch(() => {});
+        previous = put;
       }
     });
     committed.then(
@@ -97,7 +106,8 @@ async function reason(error: unknown): Promise<Error> {
   try {
     if (error instanceof Error && 'commitError' in error) await error.commitError;
   } catch (cause) {
-    return new Error(`the table could not be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const words = cause instanceof Error ? cause.message : String(cause);
+    return new (words.includes('MDB_PANIC') ? TableUnusable : Error)(`the table could not be written: ${words}`, { cause });
   }
   return error instanceof Error ? error : new Error(String(error));
 }

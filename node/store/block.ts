@@ -1,14 +1,15 @@
 /**
  * The journal's unit of writing and of checking: a block, all records of one group commit, in sectors of its own.
  *
- *   magic u32 | crc u32 | payload bytes u32 | segment u32 | follows u32 | payload
+ *   magic u32 | crc u32 | payload bytes u32 | segment u32 | follows offset u32 | follows segment u32 | payload
  *
  * in little-endian, cut into pieces of 508 bytes, each of which makes a sector of the file with a stamp of 4 bytes behind it.
  * The CRC-32 covers everything behind itself but the stamps. `segment` is the sequence
  * number of the segment file: files are used again under new numbers, and a block of a former use must never look
  * valid. `follows` is where the block before ended: within a segment that is this block's own offset, so a block is
- * valid at its own place alone; for a segment's first block it is the end of the segment before, so a segment whose
- * last blocks were lost is told from one that ended early (the next one begins with every start of the node).
+ * valid at its own place alone; for a segment's first block it is the end of an earlier segment, so one whose
+ * last blocks were lost is told from one that ended early (a new one begins with every start of the node, and whenever a
+ * write has failed), and what lies behind that end, or in segments between, is known not to count.
  *
  * The stamps tell a block that was written to its end and has changed since from one that a crash tore, which the CRC
  * can't: a durable vote with a flipped bit must not be cut off as if nobody had been told of it. A disk writes a sector whole or not at all. So a torn block has a
@@ -22,9 +23,15 @@ import { crc32 } from 'node:zlib';
 export const sectorBytes = 512;
 const stampBytes = 4;
 const pieceBytes = sectorBytes - stampBytes;
-export const headerBytes = 20;
+export const headerBytes = 24;
 const magic = 0x4a50_5444; // "DTPJ"
 const magicBytes = Buffer.from('DTPJ', 'latin1');
+
+/** A place in the journal: everything before this byte of this segment. */
+export interface Position {
+  readonly sequence: number;
+  readonly offset: number;
+}
 
 /** What a block takes in the file. */
 export function blockBytes(payloadBytes: number): number {
@@ -37,12 +44,13 @@ function stampOf(segment: number, isLast: boolean): number {
 }
 
 /** Makes the block with this payload. */
-export function seal(payload: Buffer, segment: number, follows: number): Buffer {
+export function seal(payload: Buffer, segment: number, follows: Position): Buffer {
   const block = Buffer.allocUnsafe(blockBytes(payload.length));
   block.writeUInt32LE(magic, 0);
   block.writeUInt32LE(payload.length, 8);
   block.writeUInt32LE(segment, 12);
-  block.writeUInt32LE(follows, 16);
+  block.writeUInt32LE(follows.offset, 16);
+  block.writeUInt32LE(follows.sequence, 20);
   block.writeUInt32LE(checksum(block, 0, payload), 4);
   let taken = 0;
   for (let sector = 0; sector < block.length; sector += sectorBytes) {
@@ -73,7 +81,7 @@ export function payloadAt(file: Buffer, offset: number): Buffer {
 /** The end of the valid block at this offset, or -1. */
 function endOfBlock(file: Buffer, offset: number, segment: number): number {
   if (offset + sectorBytes > file.length || file.readUInt32LE(offset) !== magic || file.readUInt32LE(offset + 12) !== segment) return -1;
-  if (offset > 0 && file.readUInt32LE(offset + 16) !== offset) return -1;
+  if (offset > 0 && (file.readUInt32LE(offset + 16) !== offset || file.readUInt32LE(offset + 20) !== segment)) return -1;
   const end = offset + blockBytes(file.readUInt32LE(offset + 8));
   if (end > file.length || checksum(file, offset, payloadAt(file, offset)) !== file.readUInt32LE(offset + 4)) return -1;
   return end;
@@ -100,8 +108,8 @@ function holdsStamps(file: Buffer, segment: number): boolean {
 export interface Scan {
   /** Where each valid block ends, from the start of the segment on without a gap. */
   readonly ends: readonly number[];
-  /** The end that the first block says the segment before has; -1 without blocks. */
-  readonly follows: number;
+  /** The end of an earlier segment behind which the first block says it was written; null without blocks. */
+  readonly follows: Position | null;
   /** The offset of a valid block behind the first place that holds none; -1 if there is none. */
   readonly stray: number;
   /** The first place without a valid block held one: it was written whole, and has changed since. */
@@ -121,5 +129,6 @@ export function scan(file: Buffer, segment: number): Scan {
   for (let at = file.indexOf(magicBytes, end); at >= 0 && stray < 0; at = file.indexOf(magicBytes, at + 1)) {
     if (at % sectorBytes === 0 && endOfBlock(file, at, segment) >= 0) stray = at;
   }
-  return { ends, follows: ends.length === 0 ? -1 : file.readUInt32LE(16), stray, spoilt: wasWritten(file, end, segment), unused: !holdsStamps(file, segment) };
+  const follows = ends.length === 0 ? null : { sequence: file.readUInt32LE(20), offset: file.readUInt32LE(16) };
+  return { ends, follows, stray, spoilt: wasWritten(file, end, segment), unused: !holdsStamps(file, segment) };
 }

@@ -12,6 +12,8 @@
  * - Each slice carries the digests of its partitions as they are with it, so rows and digests in the table match.
  * - Segments go only after the last slice, which names the first that counts from then on, is durable.
  * - Trust in a partition comes with the last slice, behind the rows on which it rests.
+ *
+ * A slice that the disk refuses is written again until it is there; meanwhile the overlay and the journal keep everything.
  */
 import type { Key } from '../../client/wire/messages.ts';
 import type { Put } from '../runtime/runtime.ts';
@@ -28,8 +30,8 @@ export interface CheckpointParts {
   readonly journal: Journal;
   readonly doubts: Doubts;
   readonly sliceKeys: number;
-  /** The table refused a slice. */
-  failed(error: Error): void;
+  /** Writes to the table, as often as it takes until that is durable. */
+  write(puts: readonly Put[], done: () => void): void;
 }
 
 /** A slice ends here even if it holds few keys: copying larger ones would hold the event loop for more than a few milliseconds. */
@@ -46,7 +48,7 @@ const emptySlice = (): Slice => ({ puts: [], keys: [], rowBytes: 0 });
 
 /** Takes one; `done` gets the number of rows written. At most one may be under way. */
 export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done: (rows: number) => void): void {
-  const { journal, versions: { table, overlay, heads } } = parts;
+  const { journal, versions: { overlay, heads } } = parts;
   const first = journal.segment;
   const frozen = overlay.freeze();
   const state = owner.persist();
@@ -63,8 +65,7 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
       return;
     }
     const { puts, keys } = step.value;
-    table.write(puts, (error) => {
-      if (error !== undefined) return parts.failed(error);
+    parts.write(puts, () => {
       for (const key of keys) {
         const { version, tombstone, checksum } = frozen.entries.get(key) as OverlayEntry;
         heads.set(key, { version, tombstone, checksum });

@@ -6,13 +6,18 @@
  * must come after the records appended so far (a vote that leaves, say) rides with their batch. A flush is what a commit
  * costs most, so one is made only for who waits; records that nobody waits for (an outcome that the votes
  * already imply) go along with the next one, at the latest when `flush` is called.
+ *
+ * A disk that refuses a write keeps everybody waiting and loses nothing: the records are still here, nobody was told of
+ * them, and they are written again, whole, in another file (segments.ts), until the disk takes them.
  */
 import { Packr } from 'msgpackr';
+import type { Timer } from '../../client/wire/environment.ts';
 import type { Disk } from '../runtime/runtime.ts';
-import { blockBytes, seal } from './block.ts';
+import { blockBytes, seal, type Position } from './block.ts';
 import type { JournalRecord } from './records.ts';
 import { Segments } from './segments.ts';
-import type { Position, Survey } from './survey.ts';
+import type { Survey } from './survey.ts';
+import type { Trouble } from './trouble.ts';
 
 const packr = new Packr({ useRecords: false });
 
@@ -33,8 +38,10 @@ export interface JournalEnvironment {
   readonly disk: Disk;
   /** Runs an action at the end of the turn. */
   defer(action: () => void): void;
-  /** The disk refused a write: nothing may be believed to be durable any more. */
-  failed(error: unknown): void;
+  after(delayMs: number, action: () => void): Timer;
+  readonly trouble: Trouble;
+  /** Files could not be renamed or removed. That is tried again with the next ones. */
+  untrimmed(error: unknown): void;
   /** A batch is durable and its actions have run. */
   written(): void;
 }
@@ -50,7 +57,7 @@ export class Journal {
   #running: (() => void)[] | null = null;
   #scheduled = false;
   #closed = false;
-  #durable: Position;
+  #retry: Timer | null = null;
   flushes = 0;
   bytesWritten = 0;
   /** Bytes, as estimated, of the records that are not durable yet. */
@@ -60,7 +67,6 @@ export class Journal {
     this.#environment = environment;
     this.#blockBytesMax = options.journalBlockBytesMax;
     this.#segments = new Segments(environment.disk, options.journalSegmentBytes, survey);
-    this.#durable = survey.end;
   }
 
   /** The segment that the next record goes to, or one before it: a record is never in an older one than this said. */
@@ -79,7 +85,12 @@ export class Journal {
 
   /** Behind the last durable record. */
   get durable(): Position {
-    return this.#durable;
+    return this.#segments.position;
+  }
+
+  /** What a restart would have to read, in bytes. */
+  get liveBytes(): number {
+    return this.#segments.liveBytes;
   }
 
   append(record: JournalRecord): void {
@@ -122,20 +133,21 @@ export class Journal {
     try {
       this.#segments.trim(before);
     } catch (error) {
-      this.#environment.failed(error);
+      this.#environment.untrimmed(error);
     }
   }
 
-  /** Nothing may be waiting or under way. */
+  /** What is not durable by now is given up: nobody was told of it. */
   close(): void {
     this.#closed = true;
+    this.#retry?.cancel();
     this.#segments.close();
   }
 
   /** Records are written in order, so with a batch go all before it. */
   #force(batch: Batch): void {
     batch.forced = true;
-    if (this.#scheduled || this.#underWay !== null) return;
+    if (this.#closed || this.#scheduled || this.#underWay !== null) return;
     this.#scheduled = true;
     this.#environment.defer(() => {
       this.#scheduled = false;
@@ -144,23 +156,36 @@ export class Journal {
   }
 
   #write(): void {
-    if (this.#underWay !== null || !this.#waiting.some(({ forced }) => forced)) return;
+    if (this.#closed || this.#underWay !== null || !this.#waiting.some(({ forced }) => forced)) return;
     const batch = this.#waiting.shift() as Batch;
     this.#underWay = batch;
-    const payload = packr.pack(batch.records);
+    this.#attempt(packr.pack(batch.records));
+  }
+
+  #attempt(payload: Buffer): void {
+    this.#environment.trouble.began('journal');
     try {
       this.#segments.reserve(blockBytes(payload.length));
-      const block = seal(payload, this.#segments.sequence, this.#segments.follows);
-      this.#segments.write(block, (error) => (error === undefined ? this.#written(block.length) : this.#environment.failed(error)));
+      const block = seal(payload, this.#segments.sequence, this.#segments.position);
+      this.#segments.write(block, (error) => (error === undefined ? this.#written(block.length) : this.#failed(error, payload)));
     } catch (error) {
-      this.#environment.failed(error);
+      this.#failed(error, payload);
     }
   }
 
+  /** Whatever is in that file now, nobody may come to rely on it. */
+  #failed(error: unknown, payload: Buffer): void {
+    if (this.#closed) return;
+    this.#segments.abandon();
+    const pauseMs = this.#environment.trouble.failed('journal', error);
+    this.#retry = this.#environment.after(pauseMs, () => this.#attempt(payload));
+  }
+
   #written(bytesWritten: number): void {
+    if (this.#closed) return;
     const { actions, bytes } = this.#underWay as Batch;
     this.#underWay = null;
-    this.#durable = this.#segments.position;
+    this.#environment.trouble.succeeded('journal');
     this.flushes++;
     this.bytesWritten += bytesWritten;
     this.backlogBytes -= bytes;

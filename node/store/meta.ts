@@ -2,12 +2,12 @@
  * The store's own few facts, kept in its table: whose it is, how often it was opened, and where its journal begins.
  */
 import type { Disk, Put, Table } from '../runtime/runtime.ts';
+import type { Position } from './block.ts';
 import { bookkeepingPut, bookkeepingValue, metaKey } from './rows.ts';
 import { replaceNode, StoreError } from './store-error.ts';
-import type { Position } from './survey.ts';
 
 /** Raised when the layout of table or journal changes. */
-const format = 2;
+const format = 3;
 
 export interface Identity {
   readonly cluster: string;

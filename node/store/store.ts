@@ -19,26 +19,20 @@ import { invariant } from '../invariant.ts';
 import type { Put, Runtime, Table } from '../runtime/runtime.ts';
 import { takeCheckpoint } from './checkpoint.ts';
 import { Doubts } from './doubts.ts';
+import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
 import { identityPut, incarnationPut, journalPut, readFacts, type Identity } from './meta.ts';
 import type { JournalRecord } from './records.ts';
-import { Room } from './room.ts';
 import { bookkeepingValue, ownerBounds, suffixOfOwnerKey } from './rows.ts';
 import { replaceNode, StoreError, type CorruptValue } from './store-error.ts';
 import { replayJournal, surveyJournal } from './survey.ts';
-import type { Entry, Head, JournalOwner, StoreOptions, StoreStats } from './types.ts';
+import { TableWriter } from './table-writer.ts';
+import { Trouble, type DiskStatus } from './trouble.ts';
+import type { Entry, Head, JournalOwner, Rest, StoreOptions, StoreStats } from './types.ts';
 import { Versions } from './versions.ts';
 
 export { CorruptValue, StoreError, type StoreErrorCode } from './store-error.ts';
-export type { Entry, Head, JournalOwner, StoreOptions, StoreStats } from './types.ts';
-
-/** What the table holds between two checkpoints. */
-export interface Rest {
-  readonly table: Table;
-  readonly identity: Identity & { readonly storeId: string; readonly incarnation: number };
-  /** Of all data rows in the table. */
-  readonly digest: Uint8Array;
-}
+export type { Entry, Head, JournalOwner, Rest, StoreOptions, StoreStats } from './types.ts';
 
 type State = 'new' | 'opening' | 'open' | 'closing' | 'closed';
 
@@ -47,7 +41,9 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #identity: Identity;
   readonly #partitionOf: (key: Key) => number;
-  readonly #room: Room;
+  readonly #trouble: Trouble;
+  /** Whether new work is taken in, however long it would wait. What is known stays readable in any case. */
+  readonly intake: Intake;
   #state: State = 'new';
   #storeId = '';
   #incarnation = 0;
@@ -55,6 +51,7 @@ export class Store {
   #versions!: Versions;
   #doubts!: Doubts;
   #journal!: Journal;
+  #tableWriter!: TableWriter;
   /** The segment being replayed; null from then on. */
   #replaying: number | null = 0;
   /** Records were appended since the last checkpoint began, so the owner's state may have changed. */
@@ -68,7 +65,9 @@ export class Store {
   #whenAtRest: ((rest: Rest, resume: () => void) => void) | null = null;
   /** Partitions in which damage was found before the table could be written. */
   readonly #damagedWhileOpening = new Set<number>();
-  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, damagedRows: 0 };
+  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, replayedBytes: 0, damagedRows: 0 };
+  #onClosed: () => void = () => {};
+  #checkpointedAtMs: number | null = null;
 
   /** `partitionOf` must be the same for all of the store's life, and agree with the partitions that `install` is told. */
   constructor(runtime: Runtime, options: StoreOptions, identity: Identity, partitionOf: (key: Key) => number) {
@@ -77,7 +76,8 @@ export class Store {
     this.#options = options;
     this.#identity = identity;
     this.#partitionOf = partitionOf;
-    this.#room = new Room(() => this.full, (action) => runtime.defer(action));
+    this.#trouble = new Trouble(runtime, () => this.#troubleChanged());
+    this.intake = new Intake({ trouble: this.#trouble, log: runtime.log, isFull: () => this.full, defer: (action) => runtime.defer(action) });
   }
 
   /**
@@ -144,9 +144,10 @@ export class Store {
     this.#journal.alongWithNext(action);
   }
 
-  /** Has written what was appended and nobody waits for. To be called now and then. */
+  /** Has written what was appended and nobody waits for, and looks after writes that don't end. To be called now and then. */
   flush(): void {
     this.#journal.flush();
+    this.#trouble.tick();
   }
 
   /** For which partitions this store still has all that it ever had. Who speaks of what it read asks afterwards. Once it is open. */
@@ -178,7 +179,12 @@ export class Store {
 
   /** Runs the action when there is room: at once if there is. Actions run in order; how many wait is the caller's to bound. */
   whenRoom(action: () => void): void {
-    this.#room.wait(action);
+    this.intake.room.wait(action);
+  }
+
+  /** How the disk is. */
+  get disk(): DiskStatus {
+    return this.#trouble.status;
   }
 
   /** The digest of a partition: 16 bytes, equal on replicas that hold the same versions. */
@@ -220,30 +226,45 @@ export class Store {
   }
 
   get stats(): StoreStats {
-    const { flushes, bytesWritten, fileCount } = this.#journal;
-    return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, overlayBytes: this.#versions.overlay.bytes, ...this.#counts };
+    const { flushes, bytesWritten, fileCount, liveBytes, backlogBytes } = this.#journal;
+    const sinceCheckpointMs = this.#checkpointedAtMs === null ? null : Math.round(this.#runtime.clock.monotonicMs() - this.#checkpointedAtMs);
+    return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, journalBytes: liveBytes, backlogBytes, overlayBytes: this.#versions.overlay.bytes, sinceCheckpointMs, ...this.#counts };
   }
 
-  /** Takes a last checkpoint and closes. Nothing may be appended or read afterwards. */
+  /**
+   * Takes a last checkpoint and closes. Nothing may be appended or read afterwards. A disk in trouble is not waited for: what it
+   * did not take was told to nobody, and the next start finds the rest.
+   */
   close(done: () => void): void {
     const before = this.#state;
     if (before !== 'open' && before !== 'opening') return done();
     this.#state = 'closing';
     this.#timer?.cancel();
+    this.#onClosed = done;
     const shut = (): void => {
+      if (this.#state !== 'closing') return;
       if (this.#journal.backlogBytes > 0) return this.#journal.whenDurable(shut);
-      this.#state = 'closed';
-      this.#journal.close();
-      this.#versions.table.close(done);
+      this.#shut();
     };
     const finish = (): void => {
       if (!this.#isDue) return shut();
       this.#onCheckpointed = shut;
       this.#takeCheckpoint();
     };
-    if (before === 'opening') shut();
+    if (this.disk.state !== 'sound') this.#shut();
+    else if (before === 'opening') shut();
     else if (this.#checkpoint === 'running' || this.#checkpoint === 'held') this.#onCheckpointed = finish;
     else finish();
+  }
+
+  #shut(): void {
+    if (this.#state !== 'closing') return;
+    this.#state = 'closed';
+    this.#tableWriter.close();
+    this.#journal.close();
+    // A write that never ends must not keep the node from ending.
+    if (this.disk.state === 'stalled') this.#onClosed();
+    else this.#versions.table.close(this.#onClosed);
   }
 
   /** Reads everything back; gives what must be written before the store is ready. */
@@ -255,6 +276,7 @@ export class Store {
     if (facts === null && survey.segments.length > 0) {
       throw new StoreError('corrupt-table', `the data directory has a journal, but its table is missing or empty. ${replaceNode}`);
     }
+    this.#tableWriter = new TableWriter(this.#runtime, table, this.#trouble);
     this.#storeId = facts?.storeId ?? this.#makeStoreId();
     this.#incarnation = (facts?.incarnation ?? 0) + 1;
     this.#doubts = new Doubts(table, this.#identity.partitions, () => clock.wallMs());
@@ -264,14 +286,17 @@ export class Store {
       this.#replaying = sequence;
       this.#owner.replay(record);
     });
+    this.#counts.replayedBytes = survey.segments.reduce((bytes, { end }) => bytes + end, 0);
     this.#replaying = null;
     this.#counts.replayMs = clock.monotonicMs() - startedMs;
 
     this.#journal = new Journal({
       disk,
       defer: (action) => this.#runtime.defer(action),
-      failed: (error) => this.#runtime.fatal('the journal can’t be written', { error: String(error) }),
-      written: () => this.#room.give(),
+      after: (delayMs, action) => this.#runtime.after(delayMs, action),
+      trouble: this.#trouble,
+      untrimmed: (error) => this.#runtime.log.warn({ error: String(error) }, 'journal files can’t be removed'),
+      written: () => this.#relieve(),
     }, this.#options, survey);
     const first = survey.segments[0]?.sequence ?? survey.next;
     const puts = [incarnationPut(this.#incarnation), journalPut({ first, ...survey.end })];
@@ -288,13 +313,7 @@ export class Store {
 
   #takeOut(partition: number): void {
     // Together, or a crash would leave neither the damage nor the doubt.
-    this.#versions.table.write([...this.#versions.withoutDamage(partition), this.#doubts.put()], (error) => {
-      if (error !== undefined) this.#tableFailed(error);
-    });
-  }
-
-  #tableFailed(error: Error): never {
-    return this.#runtime.fatal('the data table can’t be written', { error: error.message });
+    this.#tableWriter.write([...this.#versions.withoutDamage(partition), this.#doubts.put()], () => {});
   }
 
   #makeStoreId(): string {
@@ -329,14 +348,15 @@ export class Store {
     this.#timer?.cancel();
     const whenAtRest = this.#whenAtRest;
     this.#whenAtRest = null;
-    const failed = (error: Error): never => this.#tableFailed(error);
-    takeCheckpoint({ versions: this.#versions, journal: this.#journal, doubts: this.#doubts, sliceKeys: this.#options.checkpointSliceKeys, failed }, this.#owner, (rows) => {
+    const write = (puts: readonly Put[], done: () => void): void => this.#tableWriter.write(puts, done);
+    takeCheckpoint({ versions: this.#versions, journal: this.#journal, doubts: this.#doubts, sliceKeys: this.#options.checkpointSliceKeys, write }, this.#owner, (rows) => {
       this.#counts.checkpoints++;
       this.#counts.checkpointKeys += rows;
-      this.#counts.lastCheckpointMs = this.#runtime.clock.monotonicMs() - startedMs;
+      this.#checkpointedAtMs = this.#runtime.clock.monotonicMs();
+      this.#counts.lastCheckpointMs = this.#checkpointedAtMs - startedMs;
       if (this.#onCheckpointed === null && whenAtRest !== null) this.#hold(whenAtRest);
       else this.#goOn();
-      this.#room.give();
+      this.#relieve();
     });
   }
 
@@ -353,6 +373,15 @@ export class Store {
     this.#onCheckpointed = null;
     if (next !== null) next();
     else this.#rest();
+  }
+
+  /** A part of the disk got into trouble or out of it. */
+  #troubleChanged(): void {
+    this.#runtime.defer(() => (this.#state === 'closing' && this.disk.state !== 'sound' ? this.#shut() : this.#relieve()));
+  }
+
+  #relieve(): void {
+    if (this.#state === 'open') this.intake.relieve();
   }
 
   /** Until the next checkpoint, which comes at once if the overlay filled up meanwhile. */

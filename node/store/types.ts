@@ -1,5 +1,7 @@
 /** What the store takes and gives. */
 import type { Value, Version } from '../../client/wire/messages.ts';
+import type { Table } from '../runtime/runtime.ts';
+import type { Identity } from './meta.ts';
 import type { JournalRecord } from './records.ts';
 
 export interface StoreOptions {
@@ -49,14 +51,30 @@ export interface StoreStats {
   readonly journalBytesWritten: number;
   /** Journal files, spare ones included. */
   readonly journalSegments: number;
+  /** What a restart would have to read of them. */
+  readonly journalBytes: number;
+  /** Bytes, as estimated, of records that are not durable yet. */
+  readonly backlogBytes: number;
   readonly checkpoints: number;
   /** Rows written by all of them. */
   readonly checkpointKeys: number;
   readonly overlayBytes: number;
+  /** What the last one took. */
   readonly lastCheckpointMs: number;
+  /** How long ago it ended; null before the first. */
+  readonly sinceCheckpointMs: number | null;
   /** Data rows that were found damaged since the start. */
   readonly damagedRows: number;
   /** What the start took. */
   readonly replayedRecords: number;
   readonly replayMs: number;
+  readonly replayedBytes: number;
+}
+
+/** What the table holds between two checkpoints. */
+export interface Rest {
+  readonly table: Table;
+  readonly identity: Identity & { readonly storeId: string; readonly incarnation: number };
+  /** Of all data rows in the table. */
+  readonly digest: Uint8Array;
 }

@@ -13,7 +13,7 @@ import type { ErrorCode } from '../../client/wire/errors.ts';
 import { EventKind } from '../../client/wire/events.ts';
 import { limits } from '../../client/wire/limits.ts';
 import { ABORT, AbortReason, formatTxnId, Tag, type Commit, type Decision, type Key, type Message, type Operations, type Value, type Version } from '../../client/wire/messages.ts';
-import type { Group, Topology } from '../cluster/topology.ts';
+import type { Topology } from '../cluster/topology.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Store } from '../store/store.ts';
 import type { BlockedView } from './blocked.ts';
@@ -27,7 +27,8 @@ import { Numbers } from './numbers.ts';
 import { applyOperations, operationKeys, type Applied, type Clash } from './operations.ts';
 import type { CommitProtocol } from './protocols/protocol.ts';
 import { protocols } from './protocols/registry.ts';
-import { firstThatFit, type ReadEntry, type ReadFailure, type Reads } from './reads.ts';
+import { groupDown } from './reachable.ts';
+import { freshValues, type ReadEntry, type ReadFailure, type Reads } from './reads.ts';
 
 /** A client's session, as far as this matters here. */
 export interface Client {
@@ -125,22 +126,22 @@ export class Commits {
 
   /** Those who wait in vain here may find a majority at another node. All are answered before any leaves, or each would let the next one go ahead. */
   peerDown(): void {
+    const { topology, outbox } = this.#options;
     const stranded = [...this.#attempts].filter((attempt) => {
-      const down = attempt.state === 'waiting' ? this.#groupDown(attempt.place) : null;
-      if (down !== null) this.#answer(attempt, [Tag.failed, attempt.request, 'unavailable', noMajorityOf(down)]);
+      const down = attempt.state === 'waiting' ? groupDown(topology, outbox, attempt.place.keys) : null;
+      if (down !== null) this.#answer(attempt, [Tag.failed, attempt.request, 'unavailable', down]);
       return down !== null;
     });
     for (const attempt of stranded) this.#leave(attempt);
   }
 
-  /** A replica group of these keys of which no majority is connected. */
-  #groupDown({ keys }: Place): Group | null {
-    const { topology, outbox } = this.#options;
-    return topology.groupsOf(keys.map(topology.partitionOf)).find(({ members, majority }) => members.filter((member) => outbox.isUp(member)).length < majority) ?? null;
+  /** Why this node coordinates no writes, in words: another one, whose disk is well, had better. */
+  get #unable(): string | null {
+    return this.#options.store.intake.refusal === null ? null : `on node ${this.#options.topology.self} ${this.#options.store.intake.refusal}`;
   }
 
   onCommit(client: Client, [, request, deadlineMs, number, epoch, namedProtocol, lease, wantTurn, bytes, operations]: Commit): void {
-    const { topology, coordinator, nowMs, defaultProtocol } = this.#options;
+    const { topology, outbox, coordinator, nowMs, defaultProtocol } = this.#options;
     this.counters.requests++;
     const held = this.#takeLease(client, lease);
     const refuse = (code: ErrorCode, message: string) => {
@@ -161,8 +162,10 @@ export class Commits {
     if (body.partitions.length === 0 && operands.length === 0) return refuse('invalid-argument', 'a transaction that reads and writes nothing');
     if (operands.some((key) => body.writeKeys.includes(key))) return refuse('invalid-argument', 'a transaction that writes a key and operates on it');
     const place = placeFor(body.readKeys, [...body.writeKeys, ...operands], () => this.#run(attempt));
-    const down = this.#groupDown(place);
-    if (down !== null) return refuse('unavailable', noMajorityOf(down));
+    const down = groupDown(topology, outbox, place.keys);
+    if (down !== null) return refuse('unavailable', down);
+    const unable = body.writeKeys.length + operands.length > 0 ? this.#unable : null;
+    if (unable !== null) return refuse('unavailable', unable);
     const attempt: Attempt = {
       client, request, number, deadlineAtMs: nowMs() + Math.min(deadlineMs, limits.deadlineMsMax), protocolNumber, protocol, wantTurn, turns: held === null ? 0 : held.turns + 1,
       operations: operations !== null && operations.length > 0 ? operations : null,
@@ -226,6 +229,7 @@ export class Commits {
     const stale = readKeys.findIndex((key, i) => topology.isMine(readPartitions[i] as number) && (store.head(key)?.version ?? 0) > (readVersions[i] as Version));
     if (stale >= 0) return this.#lost(attempt, { reason: AbortReason.stale, key: readKeys[stale] as Key });
     if (isReadOnly(attempt)) return this.#confirm(attempt, true);
+    if (this.#unable !== null) return this.#fail(attempt, this.#unable);
     attempt.state = 'running';
     if (attempt.operations === null) return this.#start(attempt);
     this.#operate(attempt, attempt.operations);
@@ -314,6 +318,7 @@ export class Commits {
   /** It lost to others. Whoever wants another turn keeps the place and gets fresh values; a stale replica of ours catches up on the way. */
   #lost(attempt: Attempt, { reason, key }: Refusal): void {
     const { reads, nowMs, turnLeaseMs } = this.#options;
+    if (reason === 'unable') return this.#fail(attempt, 'the disks of a majority of replicas take no writes (see dtp status)');
     const keys = attempt.place.keys;
     const worthIt = reason === AbortReason.stale || reason === AbortReason.conflict;
     if (!worthIt || !attempt.client.open || attempt.answered || keys.length > leaseKeysMax) return this.#abort(attempt, reason, key, null);
@@ -333,8 +338,13 @@ export class Commits {
 
   /** The replicas were asked for nothing but what they hold. */
   #readFailed(attempt: Attempt, why: ReadFailure): void {
-    if (why !== 'unavailable') return this.#abort(attempt, AbortReason.timeout, null, null);
-    this.#answer(attempt, [Tag.failed, attempt.request, 'unavailable', 'no majority of replicas is connected']);
+    if (why === 'unavailable') this.#fail(attempt, 'no majority of replicas is connected');
+    else this.#abort(attempt, AbortReason.timeout, null, null);
+  }
+
+  /** Nothing was written; another node may be able to. */
+  #fail(attempt: Attempt, words: string): void {
+    this.#answer(attempt, [Tag.failed, attempt.request, 'unavailable', words]);
     this.#leave(attempt);
   }
 
@@ -380,15 +390,6 @@ export class Commits {
     this.#leases.delete(lease);
     return held;
   }
-}
-
-function freshValues(keys: readonly Key[], entries: readonly ReadEntry[]): (Key | Version | Value)[] {
-  const fitting = firstThatFit(entries);
-  return keys.slice(0, fitting.length / 2).flatMap((key, i) => [key, fitting[2 * i] as Version, fitting[2 * i + 1] as Value]);
-}
-
-function noMajorityOf({ members, majority }: Group): string {
-  return `fewer than ${majority} of the replicas ${members.join(', ')} are connected`;
 }
 
 const absent: ReadEntry = { version: 0, value: null };

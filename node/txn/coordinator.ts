@@ -32,7 +32,8 @@ export interface CoordinatorOptions {
 
 /** Why a transaction was aborted, as far as the votes told. */
 export interface Refusal {
-  readonly reason: AbortReason;
+  /** `unable`: disks of replicas take no writes. */
+  readonly reason: AbortReason | 'unable';
   readonly key: Key | null;
 }
 
@@ -164,11 +165,15 @@ export class Coordinator {
 
   onVote(from: string, [, node, incarnation, number, vote, detail, key]: VoteMessage): void {
     const running = this.#mine(node, incarnation, number);
-    if (running === undefined || running.phase === 'decided') return;
+    if (running === undefined) return;
+    // It has nothing of the transaction, however that ends, and its disk may be away for long.
+    if (vote === Vote.unable) running.unacknowledged.delete(from);
+    if (running.phase === 'decided') return void (running.unacknowledged.size === 0 && this.#finish(running));
     const member = running.members.indexOf(from);
     if (member < 0 || running.votes[member] !== Vote.none) return;
     this.#count(running, member, vote, detail);
-    if (vote !== Vote.ok) running.refusal = { reason: refusalReasons[vote] ?? AbortReason.superseded, key };
+    // What a client can do something about comes before a disk.
+    if (vote !== Vote.ok && (vote !== Vote.unable || running.refusal.reason === AbortReason.timeout)) running.refusal = { reason: refusalReasons[vote] ?? AbortReason.superseded, key };
     this.#advance(running);
   }
 
@@ -366,7 +371,7 @@ export class Coordinator {
   }
 }
 
-const refusalReasons: { readonly [V in Vote]?: AbortReason } = { [Vote.stale]: AbortReason.stale, [Vote.conflict]: AbortReason.conflict };
+const refusalReasons: { readonly [V in Vote]?: Refusal['reason'] } = { [Vote.stale]: AbortReason.stale, [Vote.conflict]: AbortReason.conflict, [Vote.unable]: 'unable' };
 
 function isNo(vote: MemberVote): boolean {
   return vote !== Vote.ok && vote !== Vote.none && vote !== absent;

@@ -18,7 +18,7 @@ import type { Ledger } from './ledger.ts';
 import { protocols } from './protocols/registry.ts';
 
 /** What a participant does with its store. */
-export type ParticipantStore = Pick<Store, 'full' | 'whenRoom' | 'whenDurable' | 'alongWithNext'>;
+export type ParticipantStore = Pick<Store, 'full' | 'whenRoom' | 'whenDurable' | 'alongWithNext'> & { readonly intake: Pick<Store['intake'], 'refusal' | 'whenAccepting'> };
 
 export interface ParticipantOptions {
   readonly topology: Topology;
@@ -46,6 +46,10 @@ export class Participant {
   /** Acknowledgements of outcomes that wait for the journal, by coordinator's life. */
   readonly #acknowledgements = new Map<string, { node: string; incarnation: number; numbers: number[] }>();
   #acknowledgementAwaited = false;
+  /** What coordinators said last of their own transactions while nothing could be written. */
+  readonly #heldMarks = new Map<string, { readonly incarnation: number; readonly message: Marks }>();
+  /** Messages turned away for the disk's sake. */
+  #turnedAway = 0;
   /** `forcedWrites`: records that a message waited for, on their way to the disk; `acknowledged`: outcomes whose being durable here was told to other nodes. */
   readonly counters = { forcedWrites: 0, acknowledged: 0 };
 
@@ -61,11 +65,12 @@ export class Participant {
   }
 
   onPrepare(from: string, message: Prepare): void {
-    // Taken in only while committed data has somewhere to go; the order of arrival is kept.
-    if (this.#store.full) return this.#store.whenRoom(() => this.#during(() => this.onPrepare(from, message)));
     const [, node, incarnation, number, epoch, proposed, protocol, body] = message;
     const id: TxnId = { node, incarnation, number };
     if (this.#answerDecided(from, id)) return;
+    if (this.#turnsAway()) return this.#voteNo(from, id, Vote.unable, 0);
+    // Taken in only while committed data has somewhere to go; the order of arrival is kept.
+    if (this.#store.full) return this.#prepareLater(from, message);
     this.#clock.observe(proposed);
     const known = this.#ledger.find(id);
     const floor = this.#ledger.lives.floorOf(node)?.incarnation ?? 0;
@@ -86,9 +91,19 @@ export class Participant {
     else this.#afterwards(from, vote);
   }
 
+  #prepareLater(from: string, message: Prepare): void {
+    const turnedAway = this.#turnedAway;
+    this.#store.whenRoom(() => this.#during(() => {
+      const [, node, incarnation, number] = message;
+      // Its outcome may have been among what was turned away, and whoever sent that does not wait for us any more.
+      if (turnedAway === this.#turnedAway) this.onPrepare(from, message);
+      else this.#voteNo(from, { node, incarnation, number }, Vote.unable, 0);
+    }));
+  }
+
   onAccept(from: string, [, node, incarnation, number, round, proposer, decision]: Accept): void {
     const id: TxnId = { node, incarnation, number };
-    if (this.#answerDecided(from, id)) return;
+    if (this.#answerDecided(from, id) || this.#turnsAway()) return;
     const promised = this.#ledger.find(id)?.promised;
     if (promised !== undefined && promised.round > 0 && compareBallots(promised, { round, proposer }) > 0) {
       this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);
@@ -100,7 +115,7 @@ export class Participant {
 
   onRecover(from: string, [, node, incarnation, number, round, proposer]: Recover): void {
     const id: TxnId = { node, incarnation, number };
-    if (this.#answerDecided(from, id)) return;
+    if (this.#answerDecided(from, id) || this.#turnsAway()) return;
     const promised = this.#ledger.find(id)?.promised;
     if (promised !== undefined && compareBallots(promised, { round, proposer }) >= 0) {
       this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);
@@ -120,6 +135,8 @@ export class Participant {
     const id: TxnId = { node, incarnation, number };
     const known = this.#ledger.find(id);
     if (known === undefined && this.#ledger.isFinished(id)) return this.#acknowledge(id, false);
+    // To its coordinator alone, whose prepare can't come any more: it came before, if it did.
+    if (known === undefined && this.#turnsAway()) return from === node ? this.#voteNo(from, id, Vote.unable, 0) : undefined;
     if (known !== undefined && known.outcome !== UNDECIDED) {
       invariant(known.outcome === decision, `${formatTxnId(id)} decided twice: ${known.outcome} and ${decision}`);
     } else {
@@ -138,8 +155,29 @@ export class Participant {
   }
 
   /** The coordinator's word on its own transactions; believed only from itself, in its present life. */
-  onMarks(from: string, incarnation: number, [, watermark, exceptions]: Marks): void {
-    this.#ledger.enterDurably([Kind.marks, from, incarnation, watermark, exceptions]);
+  onMarks(from: string, incarnation: number, message: Marks): void {
+    const [, watermark, exceptions] = message;
+    if (this.#store.intake.refusal === null) return this.#ledger.enterDurably([Kind.marks, from, incarnation, watermark, exceptions]);
+    if (this.#heldMarks.size === 0) {
+      this.#store.intake.whenAccepting(() => this.#during(() => {
+        const held = [...this.#heldMarks];
+        this.#heldMarks.clear();
+        for (const [node, marks] of held) this.onMarks(node, marks.incarnation, marks.message);
+      }));
+    }
+    this.#heldMarks.set(from, { incarnation, message });
+  }
+
+  /**
+   * The disk takes nothing, so nothing more is promised and nothing more remembered: what is known here already goes on, as far as it
+   * needs no disk. Memory would fill up otherwise, with what only a disk could let go. A replica that turns messages away is as one that
+   * did not get them, but for the NO that says so: it holds nothing of the transaction and never will have a vote, so nobody need wait
+   * for it, and healing brings it what was committed meanwhile.
+   */
+  #turnsAway(): boolean {
+    if (this.#store.intake.refusal === null) return false;
+    this.#turnedAway++;
+    return true;
   }
 
   /** If nothing about it can change here any more, says so and what the outcome is. */

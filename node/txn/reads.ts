@@ -330,6 +330,12 @@ export function firstThatFit(entries: Iterable<ReadEntry>): (Version | Value)[] 
   return flat;
 }
 
+/** Keys, versions and values, flat, of the first keys that an answer holds. */
+export function freshValues(keys: readonly Key[], entries: readonly ReadEntry[]): (Key | Version | Value)[] {
+  const fitting = firstThatFit(entries);
+  return keys.slice(0, fitting.length / 2).flatMap((key, i) => [key, fitting[2 * i] as Version, fitting[2 * i + 1] as Value]);
+}
+
 function take(state: KeyState, from: string, version: Version, withValue: boolean, value: Value): void {
   state.answers++;
   const valueAt = withValue || version === 0 ? null : from;

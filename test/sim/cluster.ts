@@ -19,9 +19,9 @@ import type { World } from './world.ts';
 /** Makes a node; a test may plant a mistake in it. */
 export type MakeNode = (runtime: Runtime, config: ClusterConfig, id: string) => Node;
 
-/** With what words a node stops itself when its disk refuses to write. */
-const diskFailures = ['the journal can’t be written', 'the data table can’t be written', 'the node could not start'];
-/** A node whose disk failed it is tried again this often. */
+/** With what words a node ends that finds a disk at its start which takes no writes. Later it waits for the disk. */
+const startFailure = 'the node could not start';
+/** It is tried again this often. */
 const retryStartMs = 300;
 
 interface Member {
@@ -29,7 +29,7 @@ interface Member {
   downMs: number;
   /** Its next start is killed after so many effects; null: it isn't. */
   effectsOfNextStart: number | null;
-  /** Faults of its disk that it may die of. */
+  /** Faults of its disk for which it may not start. */
   diskFaults: number;
   /** It has had such faults since it was started. */
   excused: boolean;
@@ -99,7 +99,7 @@ export class SimCluster {
     at.effectsOfNextStart = effects;
   }
 
-  /** Until `end`, and for the life that it has now, the node may stop itself because it can't write. */
+  /** Until `end`, and for the life that it has then, the node may fail to start because it can't write. */
   excuseFatal(id: string): { end: () => void } {
     const at = this.#memberAt(id);
     at.diskFaults++;
@@ -197,7 +197,7 @@ export class SimCluster {
       this.lost.add(host);
       return;
     }
-    if (exit.kind === 'fatal' && !(at.excused && diskFailures.some((words) => exit.reason.startsWith(words)))) this.failures.push(`fatal: ${host} stopped itself: ${exit.reason}`);
+    if (exit.kind === 'fatal' && !(at.excused && exit.reason.startsWith(startFailure))) this.failures.push(`fatal: ${host} stopped itself: ${exit.reason}`);
     const afterMs = exit.kind === 'fatal' || this.#recovering ? retryStartMs : at.downMs;
     this.world.after(afterMs, () => {
       if (this.#isNeeded(host)) this.start(host);

@@ -18,6 +18,7 @@ export class MemoryStore implements LedgerStore, ParticipantStore {
   readonly segment = 1;
   readonly full = false;
   readonly doubts = { isSure: () => true };
+  readonly intake = { refusal: null, whenAccepting: (action: () => void): void => action() };
   /** What a restart finds. */
   readonly durable: JournalRecord[];
   /** What a crash loses, turn by turn. */

@@ -1,8 +1,8 @@
 /**
  * Disks that are slow, full or broken, and clocks that are wrong.
  *
- * A node that can't write its journal or its table must stop itself rather than vote wrongly: while such a fault lasts that
- * is no failure, and the node is started again when its disk is good. What a disk never does here is lose or change what it said was
+ * A node that can't write its journal or its table gives no votes, and comes back by itself when its disk does; one that is started
+ * meanwhile may end at once, and is started again. What a disk never does here is lose or change what it said was
  * durable: bits that flip are in rot.ts; lost disks and old images (`wipe`, `restore` of disk.ts) take a node out for good, and wait for
  * nodes that can be replaced.
  */

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
 import { closeStore, openStore, partitionOf, partitions, write } from './helpers.ts';
-import { Fatal } from './memory-runtime.ts';
 
 const keys = Array.from({ length: 100 }, (_, i) => `key${i}`);
 
@@ -124,13 +123,6 @@ describe('a checkpoint', () => {
     expect(entered).toBe(true);
     expect(store.full).toBe(false);
     expect(store.stats.checkpoints).toBe(0);
-  });
-
-  it('stops the node when the table refuses a slice', () => {
-    const { owner, runtime } = openStore();
-    runtime.tableError = new Error('disk full');
-    owner.commit('a', 1, 'x');
-    expect(() => runtime.advance(1_000)).toThrow(Fatal);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
 import { payloadAt, sectorBytes } from '../../../node/store/block.ts';
-import { Fatal, MemoryDisk, sectors, type MemoryRuntime } from './memory-runtime.ts';
+import { MemoryDisk, sectors, type MemoryRuntime } from './memory-runtime.ts';
 import { openStore, type Opened } from './helpers.ts';
 import { caught } from './caught.ts';
 
@@ -84,16 +84,6 @@ describe('group commit', () => {
     expect(opened.store.segment).toBe(4);
     const disk = opened.runtime.crash(0);
     expect(openStore(disk).owner.replayed).toEqual(records);
-  });
-
-  it('stops the node when the disk refuses a write', () => {
-    const { store, runtime } = openStore();
-    let told = false;
-    runtime.logError = new Error('no space');
-    store.append(record(1));
-    store.whenDurable(() => (told = true));
-    expect(() => runtime.settle()).toThrow(Fatal);
-    expect(told).toBe(false);
   });
 });
 

@@ -36,7 +36,12 @@ export class MemoryDisk {
 export class MemoryRuntime implements Runtime {
   readonly store: MemoryDisk;
   readonly disk: Disk;
-  readonly log = { debug() {}, info() {}, warn() {}, error() {} };
+  readonly log = {
+    debug() {},
+    info: (details: object, event: string) => void this.lines.push(`info ${event} ${JSON.stringify(details)}`),
+    warn: (details: object, event: string) => void this.lines.push(`warn ${event} ${JSON.stringify(details)}`),
+    error() {},
+  };
   readonly clock = { monotonicMs: () => this.#nowMs, wallMs: () => this.#nowMs };
   /** Sizes of the table's batches, in the order of their completion. */
   readonly batches: number[] = [];
@@ -44,6 +49,13 @@ export class MemoryRuntime implements Runtime {
   logError: Error | null = null;
   tableError: Error | null = null;
   copyError: NodeJS.ErrnoException | null = null;
+  /** What a log write that fails leaves on the disk all the same. */
+  logTear = prefix(0);
+  /** The error that making, renaming and removing log files ends with; `late`: they have been done, but may not last. */
+  directoryError: { readonly error: Error; readonly late: boolean } | null = null;
+  /** Writes of log files begin and don't end, until this is false again. */
+  hangs = false;
+  readonly lines: string[] = [];
   /** What happens when there is nothing else to do: whoever has a store here lets it write what nobody waits for. */
   idle: () => void = () => {};
   #nowMs = 0;
@@ -95,7 +107,7 @@ export class MemoryRuntime implements Runtime {
     if (this.#dead) return false;
     const deferred = this.#deferred.splice(0);
     for (const action of deferred) if (!this.#dead) action();
-    const write = deferred.length > 0 ? undefined : this.#writes.shift();
+    const write = deferred.length > 0 || this.hangs ? undefined : this.#writes.shift();
     write?.complete();
     if (deferred.length > 0 || write !== undefined) return true;
     this.idle();
@@ -169,13 +181,14 @@ export class MemoryRuntime implements Runtime {
       openLog: (name, sizeBytes) => this.#openLog(name, sizeBytes),
       renameLog: (from, to) => {
         if (this.#openLogs.has(from) || store.logs.has(to)) throw new Error(`rename ${from} to ${to}`);
-        if (!this.#effect()) return;
-        store.logs.set(to, store.logs.get(from) as Buffer);
-        store.logs.delete(from);
+        this.#changeDirectory(() => {
+          store.logs.set(to, store.logs.get(from) as Buffer);
+          store.logs.delete(from);
+        });
       },
       removeLog: (name) => {
         if (this.#openLogs.has(name) || !store.logs.has(name)) throw new Error(`remove ${name}`);
-        if (this.#effect()) store.logs.delete(name);
+        this.#changeDirectory(() => store.logs.delete(name));
       },
       openTable: () => this.#openTable(),
       copies: () => [...store.copies].map(([name, { note }]) => ({ name, note })),
@@ -183,10 +196,16 @@ export class MemoryRuntime implements Runtime {
     };
   }
 
+  #changeDirectory(change: () => void): void {
+    if (!this.#effect()) return;
+    if (this.directoryError === null || this.directoryError.late) change();
+    if (this.directoryError !== null) throw this.directoryError.error;
+  }
+
   #openLog(name: string, sizeBytes: number): LogFile {
     if (this.#openLogs.has(name)) throw new Error(`${name} is open`);
+    if (!this.store.logs.has(name)) this.#changeDirectory(() => this.store.logs.set(name, Buffer.alloc(sizeBytes)));
     this.#openLogs.add(name);
-    if (!this.store.logs.has(name) && this.#effect()) this.store.logs.set(name, Buffer.alloc(sizeBytes));
     let writing = false;
     return {
       write: (position, chunks, done) => {
@@ -196,23 +215,22 @@ export class MemoryRuntime implements Runtime {
         const bytes = Buffer.concat(chunks);
         const file = this.store.logs.get(name) as Buffer;
         if (position + bytes.length > file.length) throw new Error(`${name}: a write past its end`);
+        const keep = (tear: Tear): void => {
+          for (let i = 0; i < bytes.length; i++) if (tear.keeps(i, bytes.length)) file[position + i] = bytes[i] as number;
+        };
         const error = this.logError;
+        const tear = error === null ? prefix(1) : this.logTear;
         this.#writes.push({
           complete: () => {
             writing = false;
-            if (error === null) bytes.copy(file, position);
+            keep(tear);
             if (error === null) done();
             else done(error);
           },
-          tear: (tear) => {
-            for (let i = 0; i < bytes.length; i++) if (tear.keeps(i, bytes.length)) file[position + i] = bytes[i] as number;
-          },
+          tear: keep,
         });
       },
-      close: () => {
-        if (writing) throw new Error(`${name} is closed under a write`);
-        this.#openLogs.delete(name);
-      },
+      close: () => void this.#openLogs.delete(name),
     };
   }
 

@@ -122,15 +122,17 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crashAfter' as const), effects: fc.nat(12), mask: fc.nat() }) },
   { weight: 1, arbitrary: fc.constant({ do: 'close' as const }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('trouble' as const), log: fc.boolean(), table: fc.boolean(), directory: fc.constantFrom('well', 'fails', 'fails late'), mask: fc.nat() }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'repair' as const }) },
 );
 type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
 
-function run(actions: readonly Action[]): { crashes: number; checkpoints: number } {
+function run(actions: readonly Action[]): { crashes: number; checkpoints: number; failures: number } {
   let life = begin(new MemoryDisk());
   let log: JournalRecord[] = [];
   let acknowledged = 0;
   let number = 0;
-  const counts = { crashes: 0, checkpoints: 0 };
+  const counts = { crashes: 0, checkpoints: 0, failures: 0 };
 
   const enter = (record: JournalRecord): void => {
     const { owner, store } = life;
@@ -148,6 +150,7 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
   };
   const restart = (disk: MemoryDisk): void => {
     counts.checkpoints += life.store.stats.checkpoints;
+    counts.failures += life.store.disk.journalFailures;
     life = begin(disk);
     const found = stateOf(life);
     const fold = foldOf(acknowledged);
@@ -181,17 +184,27 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
       restart(life.runtime.crash(each.share));
     } else if (each.do === 'crashAfter') {
       life.runtime.crashAfter(each.effects, sectors(each.mask));
+    } else if (each.do === 'trouble') {
+      const error = new Error('no space left');
+      life.runtime.logError = each.log ? error : null;
+      life.runtime.logTear = sectors(each.mask);
+      life.runtime.tableError = each.table ? error : null;
+      life.runtime.directoryError = each.directory === 'well' ? null : { error, late: each.directory === 'fails late' };
+    } else if (each.do === 'repair') {
+      repair(life);
     } else {
+      const { state, troubles } = life.store.disk;
       let closed = false;
       life.store.close(() => (closed = true));
       life.runtime.settle();
       if (life.runtime.dead) continue;
       expect(closed).toBe(true);
-      expect(acknowledged).toBe(log.length);
+      if (state === 'sound' && life.store.disk.troubles === troubles) expect(acknowledged).toBe(log.length);
       restart(life.runtime.store);
     }
   }
-  life.runtime.settle();
+  repair(life);
+  life.runtime.advance(5_000);
   if (life.runtime.dead) restart(life.runtime.store);
   life.runtime.crashAfter(Infinity, sectors(0));
   expect(acknowledged).toBe(log.length);
@@ -203,21 +216,27 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
   return counts;
 }
 
+function repair({ runtime }: Life): void {
+  Object.assign(runtime, { logError: null, tableError: null, directoryError: null });
+}
+
 function expectSameDigestsInAnyOrder({ store }: Life, { versions }: Fold): void {
   const other = begin(new MemoryDisk());
   for (const [key, [version, value]] of [...versions].reverse()) other.store.install(partitionOf(key), key, version, toValue(value));
   for (let partition = 0; partition < partitions; partition++) expect(other.store.root(partition)).toEqual(store.root(partition));
 }
 
-describe('a store under random writes, checkpoints, crashes and restarts', () => {
+describe('a store under random writes, checkpoints, disk troubles, crashes and restarts', () => {
   it('comes back as a prefix of what was appended, with everything that was acknowledged', () => {
-    const total = { crashes: 0, checkpoints: 0 };
+    const total = { crashes: 0, checkpoints: 0, failures: 0 };
     fc.assert(fc.property(fc.array(action, { minLength: 20, maxLength: 400, size: 'max' }), (actions) => {
-      const { crashes, checkpoints } = run(actions);
+      const { crashes, checkpoints, failures } = run(actions);
       total.crashes += crashes;
       total.checkpoints += checkpoints;
+      total.failures += failures;
     }), { numRuns: 60 });
     expect(total.crashes).toBeGreaterThan(100);
     expect(total.checkpoints).toBeGreaterThan(100);
+    expect(total.failures).toBeGreaterThan(100);
   }, 60_000);
 });

@@ -1,0 +1,57 @@
+/**
+ * Writes to the table, one batch after another, each as often as it takes until the disk has it: what the table shall hold is
+ * nowhere forgotten before. Their order is kept, for a later batch may say of a digest what an earlier one's rows made it.
+ */
+import type { Timer } from '../../client/wire/environment.ts';
+import { TableUnusable, type Put, type Runtime, type Table } from '../runtime/runtime.ts';
+import type { Trouble } from './trouble.ts';
+
+interface Batch {
+  readonly puts: readonly Put[];
+  readonly done: () => void;
+}
+
+export class TableWriter {
+  readonly #runtime: Runtime;
+  readonly #table: Table;
+  readonly #trouble: Trouble;
+  /** The first is under way, or waits to be tried again. */
+  readonly #batches: Batch[] = [];
+  #retry: Timer | null = null;
+  #closed = false;
+
+  constructor(runtime: Runtime, table: Table, trouble: Trouble) {
+    this.#runtime = runtime;
+    this.#table = table;
+    this.#trouble = trouble;
+  }
+
+  write(puts: readonly Put[], done: () => void): void {
+    this.#batches.push({ puts, done });
+    if (this.#batches.length === 1) this.#attempt();
+  }
+
+  /** Gives up what is not written. */
+  close(): void {
+    this.#closed = true;
+    this.#retry?.cancel();
+  }
+
+  #attempt(): void {
+    const [{ puts, done }] = this.#batches as [Batch];
+    this.#trouble.began('table');
+    this.#table.write(puts, (error) => {
+      if (this.#closed) return;
+      if (error !== undefined) return this.#failed(error);
+      this.#trouble.succeeded('table');
+      this.#batches.shift();
+      if (this.#batches.length > 0) this.#attempt();
+      done();
+    });
+  }
+
+  #failed(error: Error): void {
+    if (error instanceof TableUnusable) this.#runtime.fatal('the data table takes no more writes until the node is started again', { error: error.message });
+    this.#retry = this.#runtime.after(this.#trouble.failed('table', error), () => this.#attempt());
+  }
+}
