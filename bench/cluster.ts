@@ -166,6 +166,11 @@ export class LocalCluster {
     this.#removeDirectory();
   }
 
+  /** Of one node. */
+  dataDirectory(id: string): string {
+    return path.join(this.directory, 'data', id);
+  }
+
   logFile(id: string): string {
     return path.join(this.directory, `${id}.log`);
   }

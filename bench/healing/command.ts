@@ -1,0 +1,141 @@
+/**
+ * `npm run bench -- healing`: what it costs that replicas become equal again by themselves.
+ *
+ * Three nodes hold many keys. One of them misses one key, a hundredth of all, the writes of a minute, or loses its disk;
+ * measured are the bytes that are exchanged and the time until all replicas are equal to the last version, what callers feel
+ * meanwhile, and how long a killed node takes to be back. In the end the nodes must agree and every value must be the
+ * one written last.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { connect } from '../../client/index.ts';
+import { agreement } from '../agreement.ts';
+import { exitOnSignals, LocalCluster } from '../cluster.ts';
+import { Load } from '../load/client.ts';
+import { whole } from '../options.ts';
+import { dtp } from '../targets/dtp.ts';
+import { describeMachine, machine } from '../usage.ts';
+import { Dataset } from './dataset.ts';
+import { heal, loseDisk, missKeys, type Divergence, type Stage } from './divergence.ts';
+import { watchForeground, type Foreground } from './foreground.ts';
+import { Observer } from './observer.ts';
+import { restartAtFullest, type Restart } from './restart.ts';
+import { divergenceTable, foregroundTable, restartTable } from './tables.ts';
+
+interface Options {
+  readonly keys: number;
+  readonly valueBytes: number;
+  readonly missedSeconds: number;
+  readonly rounds: number;
+  readonly windowSeconds: number;
+  readonly rate: number;
+  readonly restarts: number;
+  readonly out: string;
+}
+
+interface Results {
+  readonly divergences: Divergence[];
+  foreground: Foreground | null;
+  restarts: readonly Restart[];
+  readonly faults: string[];
+}
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const agreementTimeoutMs = 120_000;
+/** Of the load that a node misses. */
+const missedCallers = 64;
+const fullestSeconds = 10;
+const foregroundKeys = 10_000;
+
+async function onOneCluster(options: Options, results: Results): Promise<void> {
+  const { keys, valueBytes } = options;
+  const cluster = await LocalCluster.start();
+  const address = { target: 'dtp', urls: cluster.urls } as const;
+  const session = await dtp.connect(address);
+  const db = await connect({ nodes: cluster.urls });
+  const stage: Stage = { cluster, observer: new Observer(db), dataset: new Dataset(session, keys, valueBytes), lost: (cluster.nodes.at(-1) as { id: string }).id };
+  const loads: Load[] = [];
+  const load = async (workload: 'put' | 'transfer', count: number): Promise<Load> => {
+    const made = new Load();
+    loads.push(made);
+    await made.prepare(address, workload, { keys: count, valueBytes, distribution: 'uniform' });
+    return made;
+  };
+  const told = (divergence: Divergence): void => {
+    results.divergences.push(divergence);
+    say(`${divergence.what}: healed ${Math.round(divergence.healMs)} ms after the node served`);
+  };
+  try {
+    const startedAtMs = performance.now();
+    await stage.dataset.write();
+    say(`${keys} keys of ${valueBytes} bytes were written in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
+    const [missed, foreground] = [await load('put', keys), options.rounds > 0 ? await load('transfer', foregroundKeys) : null];
+    told(await missKeys(stage, 1));
+    told(await missKeys(stage, Math.round(keys / 100)));
+    if (options.missedSeconds > 0) {
+      let calls = 0;
+      told(await heal(stage, `${options.missedSeconds} s of writes`, () => distinct(calls, keys), async () => {
+        ({ calls } = await missed.run({ callers: missedCallers, warmUpMs: 0, measureMs: options.missedSeconds * 1_000 }));
+      }));
+    }
+    if (foreground !== null) results.foreground = await watchForeground(stage, foreground, { rounds: options.rounds, windowMs: options.windowSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
+    say('Emptying a disk ...');
+    told(await loseDisk(stage));
+    say('Comparing all replicas, and reading every value ...');
+    await agreement(db, performance.now(), agreementTimeoutMs);
+    for (const each of loads) results.faults.push(...(await each.verify()));
+    results.faults.push(...(await stage.dataset.verify()));
+  } finally {
+    for (const each of loads) await each.stop();
+    await session.close();
+    await db.close();
+    await cluster.stop();
+  }
+}
+
+/** How many keys so many writes of keys drawn at random meet. */
+export function distinct(writes: number, keys: number): number {
+  return Math.round(keys * (1 - (1 - 1 / keys) ** writes));
+}
+
+async function measure(options: Options): Promise<number> {
+  exitOnSignals();
+  const here = machine();
+  say(`Three nodes on ${describeMachine(here)}.`);
+  const results: Results = { divergences: [], foreground: null, restarts: [], faults: [] };
+  await onOneCluster(options, results).catch((error: Error) => void results.faults.push(error.message));
+  if (options.restarts > 0) {
+    say('Filling journals for restarts ...');
+    const { restarts, faults } = await restartAtFullest({ times: options.restarts, seconds: fullestSeconds, keys: Math.min(100_000, options.keys), valueBytes: options.valueBytes });
+    results.restarts = restarts;
+    results.faults.push(...faults);
+  }
+  const { divergences, foreground, restarts, faults } = results;
+  if (divergences.length > 0) say(`\n${divergenceTable(divergences)}`);
+  if (foreground !== null) say(`\nCallers meanwhile, ${options.rate} transfers/s asked for:\n\n${foregroundTable(foreground)}`);
+  if (restarts.length > 0) say(`\nRestarts after SIGKILL, the journal at its largest:\n\n${restartTable(restarts)}`);
+  say(faults.length === 0 ? '\nAll replicas agree, and all that was acknowledged is there.' : `\n${faults.length} FAULTS:\n${faults.slice(0, 20).join('\n')}`);
+  mkdirSync(options.out, { recursive: true });
+  const file = path.join(options.out, 'healing.json');
+  writeFileSync(file, `${JSON.stringify({ format: 1, kind: 'healing', machine: here, settings: options, ...results }, null, 2)}\n`);
+  say(`Written: ${file}`);
+  return faults.length === 0 ? 0 : 1;
+}
+
+export function registerHealing(program: Command): void {
+  program.command('healing')
+    .description('what it costs that replicas become equal again: bytes and seconds for one key, a hundredth, a minute, an empty disk; what callers feel; restarts')
+    .option('--keys <n>', 'held by the cluster', whole(100, 100_000_000), 1_000_000)
+    .option('--value-bytes <n>', 'length of a value', whole(32, 400_000), 100)
+    .option('--missed-seconds <n>', 'of writes that a node misses; 0 to leave that out', whole(0, 3_600), 60)
+    .option('--rounds <n>', 'of windows with and without healing under load; 0 to leave them out', whole(0, 100), 5)
+    .option('--window-seconds <n>', 'of a window without healing', whole(1, 600), 5)
+    .option('--rate <n>', 'transfers a second in those', whole(1, 1_000_000), 500)
+    .option('--restarts <n>', 'after SIGKILL with a large journal; 0 to leave them out', whole(0, 100), 5)
+    .option('--out <directory>', 'where healing.json is written', 'bench-results')
+    .action(async (options: Options) => {
+      process.exitCode = await measure(options);
+    });
+}

@@ -1,0 +1,100 @@
+/** What the nodes tell of their healing. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Database, NodeStatus } from '../../client/index.ts';
+
+/** The parts of a node's status that matter here. */
+interface Told extends NodeStatus {
+  readonly digest?: string;
+  readonly peers?: readonly { readonly id: string; readonly up: boolean }[];
+  readonly lag?: { readonly partitionsBehind: number; readonly keysPulled: number; readonly bytesReceived?: number };
+  readonly transactions?: { readonly undecided: number; readonly inFlight: number };
+  readonly store?: { readonly overlayBytes: number; readonly replayMs: number; readonly replayedRecords: number };
+}
+
+const pollMs = 50;
+/** Nothing more was pulled for so long: it is over. */
+const quietMs = 1_000;
+
+export interface Healed {
+  /** Of `performance.now()`. */
+  readonly atMs: number;
+  /** By the node that was away, since it came back. */
+  readonly keysPulled: number;
+  /** By all nodes, of messages of the exchange; null where they don't tell. */
+  readonly bytes: number | null;
+}
+
+export class Observer {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async node(id: string): Promise<Told> {
+    return (await this.#all()).find((node) => node.id === id) as Told;
+  }
+
+  /** Resolves when no transaction is under way at the nodes that answer. */
+  async atRest(timeoutMs: number): Promise<void> {
+    await this.#until(timeoutMs, (nodes) => nodes.every(({ reachable, transactions }) => !reachable || (transactions !== undefined && transactions.inFlight + transactions.undecided === 0)));
+  }
+
+  /**
+   * Resolves when the others have given the node up. What they write before, they may have asked it to vote on, and those
+   * outcomes it is told when it is back: no healing.
+   */
+  async gone(id: string, timeoutMs: number): Promise<void> {
+    await this.#until(timeoutMs, (nodes) => nodes.every((node) => node.id === id ? !node.reachable : node.peers?.every((peer) => peer.id !== id || !peer.up) === true));
+  }
+
+  /** Resolves when all nodes reach one another. */
+  async whole(timeoutMs: number): Promise<void> {
+    await this.#until(timeoutMs, (nodes) => nodes.every(({ reachable, peers }) => reachable && peers?.every(({ up }) => up) === true));
+  }
+
+  /** Resolves when all nodes hold the same, to the last version, while nobody writes. `bytesBefore`: what they had told of bytes before. */
+  async equal(id: string, bytesBefore: number | null, timeoutMs: number): Promise<Healed> {
+    await this.#until(timeoutMs, (nodes) => nodes.every(({ reachable, digest, transactions }) => reachable && digest !== undefined && digest === nodes[0]?.digest && transactions?.undecided === 0));
+    const atMs = performance.now();
+    // Until they know it themselves, which takes some messages more.
+    await this.#until(timeoutMs, (nodes) => nodes.every(({ lag }) => lag?.partitionsBehind === 0));
+    const bytes = await this.bytes();
+    const { lag } = await this.node(id);
+    return { atMs, keysPulled: lag?.keysPulled ?? Number.NaN, bytes: bytes === null || bytesBefore === null ? null : bytes - bytesBefore };
+  }
+
+  /** While others write, replicas are never all equal: resolves when the node has pulled that many keys, and then no more for a while, to when it pulled the last. */
+  async pulled(id: string, keys: number, timeoutMs: number): Promise<Healed> {
+    const untilMs = performance.now() + timeoutMs;
+    let last = { atMs: performance.now(), keysPulled: 0 };
+    while (performance.now() - last.atMs < quietMs || last.keysPulled < keys) {
+      if (performance.now() > untilMs) throw new Error(`${id} has pulled ${last.keysPulled} of ${keys} keys in ${timeoutMs} ms`);
+      const { lag } = await this.node(id);
+      const keysPulled = lag?.keysPulled ?? 0;
+      if (keysPulled > last.keysPulled) last = { atMs: performance.now(), keysPulled };
+      await delay(pollMs);
+    }
+    return { ...last, bytes: null };
+  }
+
+  /** Of all messages by which nodes healed one another so far; each was received once. */
+  async bytes(): Promise<number | null> {
+    const told = (await this.#all()).filter(({ reachable }) => reachable).map(({ lag }) => lag?.bytesReceived);
+    return told.reduce<number | null>((sum, bytes) => (sum === null || bytes === undefined ? null : sum + bytes), 0);
+  }
+
+  async #until(timeoutMs: number, holds: (nodes: readonly Told[]) => boolean): Promise<void> {
+    const untilMs = performance.now() + timeoutMs;
+    for (;;) {
+      const nodes = await this.#all();
+      if (holds(nodes)) return;
+      if (performance.now() > untilMs) throw new Error(`not within ${timeoutMs} ms: ${JSON.stringify(nodes.map(({ id, reachable, reason, digest, lag, transactions }) => ({ id, reachable, reason, digest, lag, undecided: transactions?.undecided })))}`);
+      await delay(pollMs);
+    }
+  }
+
+  async #all(): Promise<readonly Told[]> {
+    return await this.#db.status({ timeoutMs: 2_000 }) as readonly Told[];
+  }
+}

@@ -1,0 +1,32 @@
+/** The figures of healing for a terminal. */
+import { milliseconds, number, table } from '../report/table.ts';
+import { spreadOf } from '../report/spread.ts';
+import type { Divergence } from './divergence.ts';
+import { windowNames, type Foreground } from './foreground.ts';
+import type { Restart } from './restart.ts';
+
+export function divergenceTable(divergences: readonly Divergence[]): string {
+  const head = ['missed', 'keys', 'bytes that differed', 'exchanged', 'ratio', 'keys pulled', 'until it served', 'then until equal'];
+  return table([head, ...divergences.map(({ what, keys, bytes, bytesExchanged, keysPulled, startMs, healMs }) => [
+    what, number(keys), number(bytes), bytesExchanged === null ? '?' : number(bytesExchanged), bytesExchanged === null ? '?' : (bytesExchanged / bytes).toFixed(2), number(keysPulled), milliseconds(startMs), milliseconds(healMs),
+  ])]);
+}
+
+export function foregroundTable({ windows, p99Ratio }: Foreground): string {
+  const head = ['window', 'seconds', 'calls/s', 'p50', 'p99', 'p99, by calm', 'quartiles', 'errors'];
+  return table([head, ...windowNames.map((name) => {
+    const own = windows.filter((window) => window.name === name);
+    const median = (of: (window: (typeof own)[number]) => number): number => spreadOf(own.map(of)).median;
+    const ratio = name === 'calm' ? null : p99Ratio[name];
+    return [
+      name, median(({ fromMs, toMs }) => (toMs - fromMs) / 1_000).toFixed(1), number(median(({ perSecond }) => perSecond)), milliseconds(median(({ p50Ms }) => p50Ms)), milliseconds(median(({ p99Ms }) => p99Ms)),
+      ratio === null ? '' : ratio.median.toFixed(2), ratio === null ? '' : `${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)}`, number(own.reduce((sum, { errors }) => sum + errors, 0)),
+    ];
+  })]);
+}
+
+export function restartTable(restarts: readonly Restart[]): string {
+  const head = ['journal', 'overlay', 'records replayed', 'replay', 'until it served'];
+  const mebibytes = (bytes: number): string => `${number(bytes / 2 ** 20)} MiB`;
+  return table([head, ...restarts.map(({ journalBytes, overlayBytes, replayedRecords, replayMs, startMs }) => [mebibytes(journalBytes), mebibytes(overlayBytes), number(replayedRecords), milliseconds(replayMs), milliseconds(startMs)])]);
+}

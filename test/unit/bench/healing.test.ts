@@ -1,0 +1,63 @@
+/** The healing benchmark: what it compares, and what it would be caught by. */
+import { describe, expect, it } from 'vitest';
+import { distinct } from '../../../bench/healing/command.ts';
+import { Dataset } from '../../../bench/healing/dataset.ts';
+import { evaluate } from '../../../bench/healing/foreground.ts';
+import { divergenceTable, foregroundTable } from '../../../bench/healing/tables.ts';
+import { encode, latencies, record } from '../../../bench/load/histogram.ts';
+import { slotMs, type Slot } from '../../../bench/load/recorder.ts';
+import { stamped } from '../../../bench/workloads/values.ts';
+import { FakeSession } from './fake-session.ts';
+
+describe('the rows', () => {
+  const written = async (): Promise<{ session: FakeSession; dataset: Dataset }> => {
+    const session = new FakeSession();
+    const dataset = new Dataset(session, 100, 40);
+    await dataset.write();
+    await dataset.write(10);
+    return { session, dataset };
+  };
+
+  it('are right when each holds its last writing', async () => {
+    const { dataset } = await written();
+    expect(await dataset.verify()).toEqual([]);
+  });
+
+  it('one that went back to an earlier writing is caught, and one that is gone', async () => {
+    const { session, dataset } = await written();
+    session.data.set('row:000000010', stamped(40, 10, 0, 1));
+    session.data.delete('row:000000011');
+    expect(await dataset.verify()).toEqual(['row 10 holds writing 1 of row 10 where it must hold writing 2', 'row 11 holds nothing where it must hold writing 1']);
+  });
+});
+
+describe('windows of the same load', () => {
+  const slot = (number: number, ms: number): Slot => {
+    const histogram = latencies(2);
+    for (let i = 0; i < 100; i++) record(histogram, ms);
+    return { number, calls: 100, errors: 0, histogram: encode(histogram) };
+  };
+  const window = (name: 'calm' | 'restarted' | 'healing', round: number, from: number) => ({ name, round, fromMs: from * slotMs, toMs: (from + 2) * slotMs });
+  const slots = [4, 4, 6, 6, 12, 12, 2, 2, 4, 4, 2, 2].map((ms, i) => slot(i, ms));
+  const foreground = evaluate([window('calm', 0, 0), window('restarted', 0, 2), window('healing', 0, 4), window('calm', 1, 6), window('restarted', 1, 8), window('healing', 1, 10)], { slots });
+
+  it('are compared within a round', () => {
+    expect(foreground.p99Ratio.healing.median).toBeCloseTo(2, 1);
+    expect(foreground.p99Ratio.restarted.median).toBeCloseTo(1.75, 1);
+    expect(foreground.windows[0]).toMatchObject({ perSecond: 1_000, errors: 0 });
+  });
+
+  it('are told', () => expect(foregroundTable(foreground).split('\n').at(-1)).toMatch(/^healing .* 2\.0/));
+});
+
+it('keys drawn at random are met more than once', () => {
+  expect(distinct(1, 1_000)).toBe(1);
+  expect(distinct(1_000, 1_000)).toBe(632);
+  expect(distinct(1_000_000, 1_000)).toBe(1_000);
+});
+
+it('bytes exchanged are told by those that differed, or that nobody counted them', () => {
+  const divergence = { what: '1 %', keys: 10, bytes: 1_000, keysPulled: 10, bytesExchanged: 1_300, startMs: 1, healMs: 2 };
+  expect(divergenceTable([divergence])).toContain('1.30');
+  expect(divergenceTable([{ ...divergence, bytesExchanged: null }])).toContain('?');
+});
