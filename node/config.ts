@@ -90,6 +90,11 @@ const store = section({
   headCacheEntries: whole(0, 100_000_000).default(200_000),
 });
 
+const healing = section({
+  /** Of a node's comparing and catching up with the others, sent and received, when it has nothing else to do; under load it takes less. A quarter of a gigabit link: 100 GB in an hour. */
+  bytesPerSecondMax: whole(64 * 1_024, 65_536 * MiB).default(32 * MiB),
+});
+
 const node = section({
   id: name('a node id'),
   url: z.string(addressRule).refine(isAddress, addressRule),
@@ -116,6 +121,7 @@ const file = section({
   nodes: z.array(node, must('a list of nodes')).min(1, 'must name at least one node').max(limits.membersMax, `must name at most ${limits.membersMax} nodes`),
   timing: timing.prefault({}),
   store: store.prefault({}),
+  healing: healing.prefault({}),
   log: section({
     /** One line per event that an operator would want. `debug` adds what happens to single transactions. */
     level: oneOf(logLevels).default('info'),
@@ -124,6 +130,7 @@ const file = section({
 
 export type Timing = z.output<typeof timing>;
 export type StoreSettings = z.output<typeof store>;
+export type Healing = z.output<typeof healing>;
 
 export interface ClusterConfig {
   /** The first view of a new cluster. */
@@ -134,6 +141,7 @@ export interface ClusterConfig {
   readonly protocol: CommitProtocolName;
   readonly timing: Readonly<Timing>;
   readonly store: Readonly<StoreSettings>;
+  readonly healing: Readonly<Healing>;
   readonly log: { readonly level: LogLevel };
 }
 
@@ -164,8 +172,8 @@ export function checkConfig(content: unknown): ConfigResult {
   const faults = faultsBetween(values);
   if (faults.length > 0) return { faults };
   const members: Member[] = values.nodes.map(({ id, url, weight, zone }) => ({ id, url, weight, zone })).sort((a, b) => (a.id < b.id ? -1 : 1));
-  const { cluster, partitions, replicationFactor, dataDirectory, protocol, timing, store, log } = values;
-  return { config: { view: { epoch: 1, cluster, partitions, replicationFactor, members }, dataDirectory, protocol, timing, store, log } };
+  const { cluster, partitions, replicationFactor, dataDirectory, protocol, timing, store, healing, log } = values;
+  return { config: { view: { epoch: 1, cluster, partitions, replicationFactor, members }, dataDirectory, protocol, timing, store, healing, log } };
 }
 
 /** What must hold between values that are each well formed: pairs of (is it wrong, where, what is allowed). */

@@ -111,7 +111,7 @@ export class Node {
       peers: peers.status,
       ...peers.counters,
       messages: peers.sent,
-      lag: { ...exchange.lag, ...exchange.counters },
+      lag: { ...exchange.lag, ...exchange.counters, peers: exchange.agreements },
       /** Equal on nodes that replicate the same partitions and hold the same versions. */
       digest: Buffer.from(this.#store.digest()).toString('hex'),
       store: this.#store.stats,
@@ -135,7 +135,7 @@ export class Node {
     this.#runtime.log.info({ incarnation: this.#store.incarnation, replayedRecords, replayedBytes, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
     this.#ledger.enterDurably([Kind.floor, this.#topology.self, this.#store.storeId, this.#store.incarnation]);
     this.#parts = assemble({
-      runtime: this.#runtime, timing: this.#config.timing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
+      runtime: this.#runtime, timing: this.#config.timing, healing: this.#config.healing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
     });
@@ -187,12 +187,17 @@ export class Node {
     [Tag.confirm]: (from, message) => this.#part.reads.onConfirm(from, message),
     [Tag.confirmed]: (from, message) => this.#part.reads.onConfirmed(from, message),
     [Tag.declined]: (from, message) => this.#part.reads.onDeclined(from, message),
-    [Tag.roots]: (from, message) => this.#part.exchange.onRoots(from, message),
-    [Tag.differ]: (from, message) => this.#part.exchange.onDiffer(from, message),
-    [Tag.list]: (from, message) => this.#part.exchange.onList(from, message),
-    [Tag.listed]: (from, message) => this.#part.exchange.onListed(from, message),
-    [Tag.pull]: (from, message) => this.#part.exchange.onPull(from, message),
-    [Tag.pulled]: (from, message) => this.#part.exchange.onPulled(from, message),
+    [Tag.blocks]: (from, message) => this.#part.exchange.onQuestion(from, message),
+    [Tag.roots]: (from, message) => this.#part.exchange.onAnswer(from, message),
+    [Tag.compare]: (from, message) => this.#part.exchange.onQuestion(from, message),
+    [Tag.differ]: (from, message) => this.#part.exchange.onAnswer(from, message),
+    [Tag.descend]: (from, message) => this.#part.exchange.onQuestion(from, message),
+    [Tag.children]: (from, message) => this.#part.exchange.onAnswer(from, message),
+    [Tag.list]: (from, message) => this.#part.exchange.onQuestion(from, message),
+    [Tag.listed]: (from, message) => this.#part.exchange.onAnswer(from, message),
+    [Tag.pull]: (from, message) => this.#part.exchange.onQuestion(from, message),
+    [Tag.pulled]: (from, message) => this.#part.exchange.onAnswer(from, message),
+    [Tag.repair]: (from, message) => this.#part.exchange.onRepair(from, message),
   };
 
   readonly #fromClients: ClientHandlers = {
@@ -303,7 +308,7 @@ export class Node {
     const { tickIntervalMs } = this.#config.timing;
     this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
     this.#loopback.during(() => {
-      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.exchange]) part.tick();
+      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.pacer, this.#part.exchange]) part.tick();
       this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();

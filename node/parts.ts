@@ -3,9 +3,10 @@ import type { Session, SessionMessage } from '../client/wire/session.ts';
 import type { Loopback } from './cluster/outbox.ts';
 import { Peers } from './cluster/peers.ts';
 import type { Topology } from './cluster/topology.ts';
-import type { Timing } from './config.ts';
+import type { Healing, Timing } from './config.ts';
 import { Doubt } from './heal/doubt.ts';
 import { Exchange } from './heal/exchange.ts';
+import { Pacer } from './heal/pacer.ts';
 import { RecoveryPoints } from './heal/recovery-points.ts';
 import { Vouching } from './heal/vouching.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -28,6 +29,7 @@ import { Settling } from './txn/settlement.ts';
 export interface Core {
   readonly runtime: Runtime;
   readonly timing: Readonly<Timing>;
+  readonly healing: Readonly<Healing>;
   /** The commit protocol of transactions that name none. */
   readonly defaultProtocol: number;
   readonly topology: Topology;
@@ -53,6 +55,7 @@ export interface Parts {
   readonly settling: Settling;
   readonly blocked: BlockedView;
   readonly closing: Closing;
+  readonly pacer: Pacer;
   readonly exchange: Exchange;
   readonly doubt: Doubt;
   readonly vouching: Vouching;
@@ -60,7 +63,7 @@ export interface Parts {
 }
 
 /** Precondition: the store is open. */
-export function assemble({ runtime, timing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp }: Core): Parts {
+export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp }: Core): Parts {
   const { storeId, incarnation } = store;
   const nowMs = () => runtime.clock.monotonicMs();
   const randomUint32 = () => runtime.randomUint32();
@@ -98,7 +101,13 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
   const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs });
   const blocked = new BlockedView({ ...shared, recovery });
   const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
-  const exchange = new Exchange({ ...shared, intervalMs: timing.healIntervalMs, passed: (peer, partition, ordinal) => doubt.passed(peer, partition, ordinal) });
+  const pacer = new Pacer({ nowMs, bytesPerSecondMax: healing.bytesPerSecondMax });
+  const exchange = new Exchange({
+    ...shared, pacer, intervalMs: timing.healIntervalMs,
+    collectedOf: () => 0,
+    passed: (peer, partition, ordinal) => doubt.passed(peer, partition, ordinal),
+    vanished: () => {},
+  });
   const vouching = new Vouching({ ...shared, nextNumber: () => commits.nextNumber });
   const doubt = new Doubt({ ...shared, hurry: (peer) => exchange.hurry(peer), doubted: (partition) => vouching.doubted(partition) });
   const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
@@ -110,6 +119,6 @@ export function assemble({ runtime, timing, defaultProtocol, topology, clock, st
   const closing = new Closing(shared);
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
-  store.intake.onRelief = () => during(() => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.peerUp(id)));
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, exchange, doubt, vouching, recoveryPoints };
+  store.intake.onRelief = () => during(() => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.hurry(id)));
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, recoveryPoints };
 }

@@ -48,7 +48,7 @@ export const Tag = {
 
   peek: 30, peeked: 31, confirm: 32, confirmed: 33, declined: 34,
 
-  roots: 40, differ: 41, list: 42, listed: 43, pull: 44, pulled: 45,
+  blocks: 40, roots: 41, compare: 42, differ: 43, descend: 44, children: 45, list: 46, listed: 47, pull: 48, pulled: 49, repair: 50,
 
   get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74, settle: 75,
   keepPoint: 76, removePoint: 77, listPoints: 78, points: 79,
@@ -120,17 +120,33 @@ export type Confirmed = [T['confirmed'], request: number, refusedEpoch: number, 
 export type Declined = [T['declined'], request: number];
 
 /* Healing, between nodes */
+/** `digests`: for each block 16 bytes, over the roots of those of its partitions that both sides keep. */
+export type Blocks = [T['blocks'], request: number, blocks: number[], digests: Uint8Array];
+/** Flat: block, 16 bytes for each such partition of it; only those blocks whose digest differs. `isBusy`: the answerer is behind itself and catching up with somebody else. */
+export type Roots = [T['roots'], request: number, isBusy: boolean, differing: (number | Uint8Array)[]];
 /** `roots`: 16 bytes per partition. */
-export type Roots = [T['roots'], request: number, partitions: number[], roots: Uint8Array];
-/** Flat: partition, its leaf digests; only those partitions whose root differs. */
-export type Differ = [T['differ'], request: number, differing: (number | Uint8Array)[]];
-/** `leaves`: one bit per leaf of the partition; `after`: continue behind this key. */
-export type List = [T['list'], request: number, partition: number, leaves: number, after: Key | null];
-/** Flat: key, version. `more`: the list was cut; ask again after its last key. */
-export type Listed = [T['listed'], request: number, keysAndVersions: (Key | Version)[], more: boolean];
+export type Compare = [T['compare'], request: number, partitions: number[], roots: Uint8Array];
+/** Flat: partition, collected, 8 bytes of each of its root's 16 children, or none if the roots are equal. */
+export type Differ = [T['differ'], request: number, partitions: (number | Uint8Array)[]];
+/** `level`: of the nodes, in this partition's tree. */
+export type Descend = [T['descend'], request: number, partition: number, level: number, nodes: number[]];
+/** 8 bytes of each of the 16 children of each of the nodes. */
+export type Children = [T['children'], request: number, digests: Uint8Array];
+/**
+ * Flat: partition, leaf, above, have. What is newer than `above` is wanted with its value; if `have` is not nil, of the rest is wanted what is not
+ * among its fingerprints (2 bytes each). Only what is behind `after` in the first leaf, and up to `until` in the last.
+ */
+export type List = [T['list'], request: number, leaves: (number | Version | Uint8Array | null)[], after: Key | null, until: Key | null];
+/**
+ * The first of the leaves, as many as fit. Flat: collected, the leaf's digest of 16 bytes, and one bit for each fingerprint of `have`, set if it was met.
+ * `news`, flat: key, version, value. `others`, flat: key, version, checksum. `cutAt` is not nil if the last of the leaves was gone through only up to that key.
+ */
+export type Listed = [T['listed'], request: number, leaves: (number | Uint8Array | null)[], news: (Key | Version | Value)[], others: (Key | Version | number)[], cutAt: Key | null];
 export type Pull = [T['pull'], request: number, keys: Key[]];
 /** Flat: key, version, value. */
 export type Pulled = [T['pulled'], request: number, entries: (Key | Version | Value)[]];
+/** Committed versions newer than those that the receiver has just told. Flat: key, version, value. */
+export type Repair = [T['repair'], entries: (Key | Version | Value)[]];
 
 /* Client */
 /** Linearizable reads. */
@@ -177,7 +193,7 @@ export type Message =
   | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims | Settled
   | Vouch | Fenced | Drained | Attest | Attested
   | Peek | Peeked | Confirm | Confirmed | Declined
-  | Roots | Differ | List | Listed | Pull | Pulled
+  | Blocks | Roots | Compare | Differ | Descend | Children | List | Listed | Pull | Pulled | Repair
   | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle
   | KeepPoint | RemovePoint | ListPoints | Points;
 
@@ -259,12 +275,17 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.confirmed]: [uint, uint, orNull(key)],
   [Tag.declined]: [uint],
 
-  [Tag.roots]: [uint, flat(uint), bytes],
-  [Tag.differ]: [uint, flat(uint, bytes)],
-  [Tag.list]: [uint, uint, uint, orNull(key)],
-  [Tag.listed]: [uint, flat(key, uint), bool],
+  [Tag.blocks]: [uint, flat(uint), bytes],
+  [Tag.roots]: [uint, bool, flat(uint, bytes)],
+  [Tag.compare]: [uint, flat(uint), bytes],
+  [Tag.differ]: [uint, flat<Check<number | Uint8Array>[]>(uint, uint, bytes)],
+  [Tag.descend]: [uint, uint, uint, flat(uint)],
+  [Tag.children]: [uint, bytes],
+  [Tag.list]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, uint, uint, orNull(bytes)), orNull(key), orNull(key)],
+  [Tag.listed]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, bytes, orNull(bytes)), flat(key, uint, value), flat(key, uint, uint), orNull(key)],
   [Tag.pull]: [uint, keys],
   [Tag.pulled]: [uint, flat(key, uint, value)],
+  [Tag.repair]: [flat(key, uint, value)],
 
   [Tag.get]: [uint, uint, uint, keys],
   [Tag.read]: [uint, uint, uint, keys],

@@ -1,267 +1,317 @@
 /**
  * Anti-entropy: replicas of a partition become equal again, whatever they missed.
  *
- * A node compares with one peer at a time the digests of all partitions they share: first one digest per partition, then,
- * where those differ, the digests of its leaves, then the keys and versions of the leaves that differ, and pulls what is
- * newer there. Each node only ever pulls, so both directions are two independent exchanges. Only committed versions
- * travel, and only a newer one replaces an older one: an exchange can be cut anywhere and begun again.
+ * A node compares with one peer at a time the digests of all partitions they share, finds the leaves that differ and takes what is newer there
+ * (exchange-walk.ts; Merkle-tree anti-entropy as in Dynamo, DeCandia et al. 2007). Each node only ever takes, so both directions are
+ * two independent exchanges. Only committed versions travel, and only a newer one replaces an older one: an exchange can be cut anywhere and begun again.
  *
- * It begins when a peer comes up, and from time to time; after an exchange that found a difference the next one follows
- * soon, until both agree (Merkle-tree anti-entropy as in Dynamo, DeCandia et al. 2007).
+ * It begins when a peer comes up, and from time to time; after one that brought something the next one follows soon, until both agree. To heal at a
+ * cost proportional to what differs, nobody looks closely while somebody else is about to change what he would see: the side that has
+ * just come to life asks first, who is being asked waits, and who is behind says so to third ones.
  */
-import { Tag, type Differ, type Key, type List, type Listed, type Message, type Pull, type Pulled, type Roots, type Value, type Version } from '../../client/wire/messages.ts';
-import type { Topology } from '../cluster/topology.ts';
+import { estimatedBytes } from '../../client/wire/codec.ts';
+import { Tag, type Key, type Message, type Repair, type Value, type Version } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
+import type { Topology } from '../cluster/topology.ts';
+import type { Log } from '../runtime/runtime.ts';
 import type { Store } from '../store/store.ts';
+import { Answers, type AnswersOptions } from './exchange-answers.ts';
+import { answerTo, sharedWith, type Answer, type Question } from './exchange-messages.ts';
+import { Walk, type WalkOptions } from './exchange-walk.ts';
+import type { Pacer } from './pacer.ts';
 
 export interface ExchangeOptions {
   readonly topology: Topology;
   readonly store: Store;
   readonly outbox: Outbox;
+  readonly pacer: Pacer;
   readonly nowMs: () => number;
   readonly during: (work: () => void) => void;
+  readonly log: Pick<Log, 'info' | 'error'>;
   /** Between exchanges with a peer with which all was equal. */
   readonly intervalMs: number;
-  /** The exchange with this ordinal has brought whatever the peer has newer in the partition. */
-  readonly passed?: (peer: string, partition: number, ordinal: number) => void;
+  readonly collectedOf: AnswersOptions['collectedOf'];
+  readonly passed: WalkOptions['passed'];
+  readonly vanished: WalkOptions['vanished'];
 }
 
-const rootBytes = 16;
-/** Differing partitions told in one answer; the rest comes with the next comparison. */
-const differingMax = 256;
-const listedKeysMax = 1_024;
-const pulledKeysMax = 256;
-const pulledBytesTarget = 256 * 1_024;
-/** After a difference was found: soon if something was pulled, for there may be more; later if the peer is the one behind. */
-const againAfterPullMs = 50;
+/** Between one exchange and the next if something was taken, for there may be more. */
+const againAfterGainMs = 50;
+/** If the peer is the one behind: twice as long each time, up to the interval. */
 const againAfterDifferenceMs = 1_000;
-/** An exchange that hears nothing for this long is begun again. */
+/** An exchange that hears nothing for this long is ended. */
 const silenceMsMax = 5_000;
+/** When a peer comes up, one that has itself come up lately is the one that may have missed something, and asks at once. */
+const freshMs = 10_000;
+const hesitationMs = 250;
+/** A peer that asked something lately is about to change; but it is not waited for without end. */
+const quietMs = 300;
+const patienceMs = 10_000;
+/** A peer that took values lately is being healed: what differs in detail will differ no more. */
+const servedMs = 1_000;
+/** Healing of more keys than this is told in the log. */
+const keysWorthTelling = 1_000;
 
-interface Difference {
-  readonly partition: number;
-  readonly leaves: number;
-}
-
-/** How far the exchange with one peer is. */
+/** Where we are with one peer. */
 interface Course {
-  request: number;
+  readonly shared: readonly number[];
   nextAtMs: number;
-  /** Of all exchanges in the order in which they began. */
-  ordinal: number;
-  /** The next one shall begin when this one has ended. */
-  hurried: boolean;
-  heardAtMs: number;
+  /** The next one is awaited by somebody. */
+  isHurried: boolean;
+  waitMs: number;
   agreedAtMs: number | null;
   differing: number;
-  pulled: number;
-  state: 'idle' | 'comparing' | 'listing' | 'pulling';
-  todo: Difference[];
-  after: Key | null;
-  more: boolean;
-  wanted: Key[];
-  /** The peer could not give all that it had listed of the present partition. */
-  incomplete: boolean;
+  /** When it last asked us something, and last took values. */
+  askedAtMs: number;
+  servedAtMs: number;
+  /** Its question that waits for its turn. */
+  pending: number;
+}
+
+/** The exchange that is under way. */
+interface Current {
+  readonly peer: string;
+  readonly walk: Walk;
+  readonly beganAtMs: number;
+  question: Question[0];
+  request: number;
+  heardAtMs: number;
+}
+
+export interface Agreement {
+  readonly id: string;
+  /** Since the last time that all shared partitions were seen equal; null if they never were. */
+  readonly lastAgreementMs: number | null;
+  readonly partitionsBehind: number;
 }
 
 export class Exchange {
   readonly #options: ExchangeOptions;
-  readonly #shared = new Map<string, number[]>();
+  readonly #answers: Answers;
   readonly #courses = new Map<string, Course>();
+  readonly #startedAtMs: number;
+  #current: Current | null = null;
   #lastRequest = 0;
-  readonly counters = { exchanges: 0, keysPulled: 0 };
+  readonly counters = { exchanges: 0, keysPulled: 0, keysRepaired: 0, sameVersionDiffers: 0, bytesSent: 0, bytesReceived: 0 };
 
   constructor(options: ExchangeOptions) {
+    const { topology, nowMs } = options;
     this.#options = options;
-    const { topology } = options;
+    this.#answers = new Answers(options);
+    this.#startedAtMs = nowMs();
     for (const { id } of topology.view.members) {
-      if (id === topology.self) continue;
-      const shared: number[] = [];
-      for (let partition = 0; partition < topology.view.partitions; partition++) {
-        if (topology.isMine(partition) && topology.groupOf(partition).members.includes(id)) shared.push(partition);
-      }
-      if (shared.length > 0) this.#shared.set(id, shared);
+      const shared = id === topology.self ? [] : sharedWith(topology, id);
+      if (shared.length === 0) continue;
+      this.#courses.set(id, { shared, nextAtMs: Number.POSITIVE_INFINITY, isHurried: false, waitMs: againAfterDifferenceMs, agreedAtMs: null, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, servedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
     }
   }
 
-  /** Partitions that differed when last compared, at most over all peers; and how long ago, in ms, all peers were last agreed with (null: not yet). */
-  get lag(): { partitionsBehind: number; lastAgreementMs: number | null } {
-    let partitionsBehind = 0;
-    let oldest: number | null = Number.POSITIVE_INFINITY;
-    for (const peer of this.#shared.keys()) {
-      const course = this.#courses.get(peer);
-      partitionsBehind = Math.max(partitionsBehind, course?.differing ?? 0);
-      oldest = oldest === null || course === undefined || course.agreedAtMs === null ? null : Math.min(oldest, course.agreedAtMs);
-    }
-    const lastAgreementMs = oldest === null ? null : oldest === Number.POSITIVE_INFINITY ? 0 : Math.round(this.#options.nowMs() - oldest);
-    return { partitionsBehind, lastAgreementMs };
+  /** Partitions that differed when last compared, at most over all peers; how long ago, in ms, all peers were last agreed with (null: not yet); partitions that a running exchange has still to go through. */
+  get lag(): { partitionsBehind: number; lastAgreementMs: number | null; partitionsLeft: number } {
+    const all = this.agreements;
+    const ages = all.map(({ lastAgreementMs }) => lastAgreementMs);
+    return {
+      partitionsBehind: Math.max(0, ...all.map(({ partitionsBehind }) => partitionsBehind)),
+      lastAgreementMs: ages.includes(null) ? null : Math.max(0, ...(ages as number[])),
+      partitionsLeft: this.#current?.walk.partitionsLeft ?? 0,
+    };
+  }
+
+  /** The same with each peer. */
+  get agreements(): Agreement[] {
+    const now = this.#options.nowMs();
+    return [...this.#courses].map(([id, { agreedAtMs, differing }]) => ({ id, lastAgreementMs: agreedAtMs === null ? null : Math.round(now - agreedAtMs), partitionsBehind: differing }));
   }
 
   peerUp(peer: string): void {
-    if (!this.#shared.has(peer)) return;
+    const course = this.#courses.get(peer);
+    if (course === undefined) return;
     const now = this.#options.nowMs();
-    const agreedAtMs = this.#courses.get(peer)?.agreedAtMs ?? null;
-    this.#courses.set(peer, { request: 0, nextAtMs: now, ordinal: 0, hurried: false, heardAtMs: now, agreedAtMs, differing: 0, pulled: 0, state: 'idle', todo: [], after: null, more: false, wanted: [], incomplete: false });
+    if (this.#current?.peer === peer) this.#current = null;
+    const hesitation = (now - this.#startedAtMs < freshMs ? 0 : hesitationMs) + (this.#options.topology.self < peer ? hesitationMs : 0);
+    Object.assign(course, { nextAtMs: now + hesitation, waitMs: againAfterDifferenceMs, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
   }
 
-  /** Has an exchange with the peer begin now, or when the one under way has ended. Its ordinal is above the one given back. */
+  /** Has an exchange with the peer begin as soon as may be, but after the one under way. Its ordinal is above the one given back. */
   hurry(peer: string): number {
     const course = this.#courses.get(peer);
-    if (course?.state === 'idle') course.nextAtMs = this.#options.nowMs();
-    else if (course !== undefined) course.hurried = true;
+    if (course !== undefined) {
+      course.nextAtMs = this.#options.nowMs();
+      course.isHurried = true;
+    }
     return this.counters.exchanges;
   }
 
   tick(): void {
-    const now = this.#options.nowMs();
-    for (const [peer, course] of this.#courses) {
-      if (course.state === 'idle' ? now >= course.nextAtMs : now - course.heardAtMs >= silenceMsMax) this.#compare(peer, course);
-    }
+    const { nowMs, outbox } = this.#options;
+    if (this.#current !== null && (nowMs() - this.#current.heardAtMs >= silenceMsMax || !outbox.isUp(this.#current.peer))) this.#leave(this.#current);
+    this.#beginNext();
   }
 
   /* Asking */
 
-  #compare(peer: string, course: Course): void {
-    const partitions = this.#shared.get(peer) as number[];
-    const roots = new Uint8Array(partitions.length * rootBytes);
-    partitions.forEach((partition, i) => roots.set(this.#options.store.root(partition), i * rootBytes));
-    const ordinal = ++this.counters.exchanges;
-    Object.assign(course, { state: 'comparing', ordinal, hurried: false, pulled: 0, todo: [], after: null, wanted: [], incomplete: false });
-    this.#ask(peer, course, (request) => [Tag.roots, request, partitions, roots]);
+  /** The exchange that has been due for longest. */
+  #beginNext(): void {
+    const { outbox, nowMs } = this.#options;
+    if (this.#current !== null) return;
+    const now = nowMs();
+    const due = [...this.#courses].filter(([peer, course]) => course.nextAtMs <= now && outbox.isUp(peer) && !this.#waitsFor(course, now));
+    const [first] = due.sort(([, a], [, b]) => a.nextAtMs - b.nextAtMs);
+    if (first !== undefined) this.#begin(...first);
   }
 
-  onDiffer(from: string, [, request, differing]: Differ): void {
-    const course = this.#courseOf(from, request, 'comparing');
-    if (course === null) return;
-    course.differing = differing.length / 2;
-    for (let i = 0; i < differing.length; i += 2) {
-      const partition = differing[i] as number;
-      if (this.#options.topology.isMine(partition)) course.todo.push({ partition, leaves: differingLeaves(this.#options.store.leaves(partition), differing[i + 1] as Uint8Array) });
-    }
-    this.#passEqual(from, course, differing);
-    this.#next(from, course);
+  #waitsFor({ askedAtMs, nextAtMs, isHurried, shared }: Course, now: number): boolean {
+    return now - askedAtMs < quietMs && now - nextAtMs < patienceMs && !isHurried && this.#doubtful(shared).length === 0;
   }
 
-  onListed(from: string, [, request, keysAndVersions, more]: Listed): void {
-    const course = this.#courseOf(from, request, 'listing');
-    if (course === null) return;
-    course.more = more;
-    for (let i = 0; i < keysAndVersions.length; i += 2) {
-      const key = keysAndVersions[i] as Key;
-      if ((keysAndVersions[i + 1] as Version) > (this.#options.store.head(key)?.version ?? 0)) course.wanted.push(key);
-      course.after = key;
-    }
-    this.#next(from, course);
+  #doubtful(shared: readonly number[]): number[] {
+    return shared.filter((partition) => !this.#options.store.doubts.isSure(partition));
   }
 
-  onPulled(from: string, [, request, entries]: Pulled): void {
-    const course = this.#courseOf(from, request, 'pulling');
-    if (course === null) return;
-    const { topology, store } = this.#options;
-    for (let i = 0; i < entries.length; i += 3) {
-      const key = entries[i] as Key;
-      const partition = topology.partitionOf(key);
-      if (!topology.isMine(partition) || !store.install(partition, key, entries[i + 1] as Version, entries[i + 2] as Value)) continue;
-      course.pulled++;
-      this.counters.keysPulled++;
-    }
-    // The answer holds the first of the keys asked for, as many as fit; an empty one says that the first is gone.
-    if (entries.length === 0) course.incomplete = true;
-    course.wanted.splice(0, Math.max(1, entries.length / 3));
-    this.#next(from, course);
+  #begin(peer: string, course: Course): void {
+    const { topology, store, nowMs, passed, vanished } = this.#options;
+    const { shared } = course;
+    course.isHurried = false;
+    const walk = new Walk({
+      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished,
+      conflicting: (key, version) => this.#conflicting(peer, key, version),
+    });
+    this.#current = { peer, walk, beganAtMs: nowMs(), question: Tag.blocks, request: 0, heardAtMs: nowMs() };
+    this.#ask(this.#current);
   }
 
-  /** The next question of a course: for values, for more of a list, for the next partition; or its end. */
-  #next(peer: string, course: Course): void {
-    const { store, during, nowMs, intervalMs } = this.#options;
-    if (course.wanted.length > 0) {
-      course.state = 'pulling';
-      return store.whenRoom(() => during(() => {
-        if (course.state === 'pulling') this.#ask(peer, course, (request) => [Tag.pull, request, course.wanted.slice(0, pulledKeysMax)]);
-      }));
-    }
-    if (course.state !== 'comparing' && !course.more) {
-      const done = course.todo.shift();
-      if (done !== undefined && !course.incomplete) this.#options.passed?.(peer, done.partition, course.ordinal);
-      course.after = null;
-      course.incomplete = false;
-    }
-    const [difference] = course.todo;
-    if (difference !== undefined) {
-      course.state = 'listing';
-      return this.#ask(peer, course, (request) => [Tag.list, request, difference.partition, difference.leaves, course.after]);
-    }
-    course.state = 'idle';
-    if (course.differing === 0) course.agreedAtMs = nowMs();
-    course.nextAtMs = course.hurried ? nowMs() : nowMs() + (course.differing === 0 ? intervalMs : course.pulled > 0 ? againAfterPullMs : Math.min(againAfterDifferenceMs, intervalMs));
+  #ask(current: Current): void {
+    const { nowMs } = this.#options;
+    const { peer, walk } = current;
+    const course = this.#courses.get(peer) as Course;
+    const isThorough = nowMs() - course.servedAtMs >= servedMs;
+    if (walk.isPeerBusy && this.#doubtful(course.shared).length === 0) return this.#end(current, course);
+    const question = walk.question(++this.#lastRequest, isThorough);
+    if (question === null) return this.#end(current, course);
+    current.question = question[0];
+    current.request = question[1];
+    current.heardAtMs = nowMs();
+    if (question[0] !== Tag.list && question[0] !== Tag.pull) return this.#send(peer, question);
+    this.#whenRoom(() => {
+      if (this.#current !== current || current.request !== question[1]) return;
+      current.heardAtMs = nowMs();
+      this.#send(peer, question);
+    });
   }
 
-  /** Partitions that the peer compared and did not name as differing. It stops where its answer is full. */
-  #passEqual(peer: string, { ordinal }: Course, differing: Differ[2]): void {
-    if (this.#options.passed === undefined) return;
-    const named = new Set(differing.filter((each) => typeof each === 'number'));
-    const last = differing.length < 2 * differingMax ? null : differing.at(-2);
-    for (const partition of this.#shared.get(peer) as number[]) {
-      if (!named.has(partition)) this.#options.passed(peer, partition, ordinal);
-      if (partition === last) return;
+  /** What brings values waits until the store can take them, and until it is healing's turn. */
+  #whenRoom(action: () => void): void {
+    const { store, pacer, during } = this.#options;
+    store.whenRoom(() => during(() => void pacer.whenFree(() => during(action))));
+  }
+
+  onAnswer(from: string, answer: Answer): void {
+    const current = this.#current;
+    this.#received(answer);
+    if (current === null || current.peer !== from || answer[1] !== current.request || answer[0] !== answerTo[current.question]) return;
+    current.request = 0;
+    const before = current.walk.gained;
+    current.walk.answered(answer);
+    this.counters.keysPulled += current.walk.gained - before;
+    this.#ask(current);
+  }
+
+  #end(current: Current, course: Course): void {
+    const { nowMs, intervalMs, log } = this.#options;
+    const { peer, walk, beganAtMs } = current;
+    const now = nowMs();
+    this.#current = null;
+    course.differing = Math.max(walk.differing, walk.partitionsLeft);
+    if (course.differing === 0) this.#agreed(course);
+    else if (walk.gained > 0) {
+      course.waitMs = againAfterDifferenceMs;
+      course.nextAtMs = now + againAfterGainMs;
+    } else {
+      course.nextAtMs = now + Math.min(course.waitMs, intervalMs);
+      course.waitMs *= 2;
     }
+    if (course.isHurried) course.nextAtMs = now;
+    if (walk.gained >= keysWorthTelling) log.info({ peer, keys: walk.gained, partitions: walk.differing, ms: Math.round(now - beganAtMs) }, 'caught up with a peer');
+    this.#beginNext();
   }
 
-  #ask(peer: string, course: Course, question: (request: number) => Message): void {
-    course.request = ++this.#lastRequest;
-    course.heardAtMs = this.#options.nowMs();
-    this.#options.outbox.send(peer, question(course.request));
+  /** The peer is silent or gone. */
+  #leave(current: Current): void {
+    const course = this.#courses.get(current.peer) as Course;
+    this.#current = null;
+    course.nextAtMs = this.#options.nowMs() + againAfterGainMs;
   }
 
-  #courseOf(peer: string, request: number, state: Course['state']): Course | null {
-    const course = this.#courses.get(peer);
-    if (course === undefined || course.request !== request || course.state !== state) return null;
-    course.heardAtMs = this.#options.nowMs();
-    return course;
+  #agreed(course: Course): void {
+    const now = this.#options.nowMs();
+    Object.assign(course, { agreedAtMs: now, differing: 0, waitMs: againAfterDifferenceMs, nextAtMs: now + this.#options.intervalMs });
+  }
+
+  #conflicting(peer: string, key: Key, version: Version): void {
+    this.counters.sameVersionDiffers++;
+    this.#options.log.error({ peer, key: Buffer.from(key, 'latin1').toString('hex'), version }, 'two replicas have different values of the same version of a key');
   }
 
   /* Answering */
 
-  onRoots(from: string, [, request, partitions, roots]: Roots): void {
-    const { topology, store, outbox } = this.#options;
-    const differing: (number | Uint8Array)[] = [];
-    for (let i = 0; i < partitions.length && differing.length < 2 * differingMax; i++) {
-      const partition = partitions[i] as number;
-      if (!topology.isMine(partition) || equalBytes(store.root(partition), roots.subarray(i * rootBytes, (i + 1) * rootBytes))) continue;
-      differing.push(partition, store.leaves(partition));
+  onQuestion(from: string, question: Question): void {
+    const { topology, nowMs } = this.#options;
+    const course = this.#courses.get(from);
+    this.#received(question);
+    if (course === undefined) return;
+    course.askedAtMs = nowMs();
+    switch (question[0]) {
+      case Tag.blocks: {
+        const isBusy = this.#current !== null && this.#current.peer !== from && this.#current.walk.gained > 0;
+        const answer = this.#answers.roots(question, sharedWith(topology, from), isBusy);
+        this.#send(from, answer);
+        // What the peer now sees we see too.
+        if (answer[3].length === 0 && question[2].length * 32 >= topology.view.partitions && this.#current?.peer !== from && this.#doubtful(course.shared).length === 0) this.#agreed(course);
+        return;
+      }
+      case Tag.compare: return this.#send(from, this.#answers.differ(question));
+      case Tag.descend: return this.#send(from, this.#answers.children(question));
+      default: this.#whenFree(from, course, question);
     }
-    outbox.send(from, [Tag.differ, request, differing]);
   }
 
-  onList(from: string, [, request, partition, leaves, after]: List): void {
-    const { topology, store, outbox } = this.#options;
-    if (!topology.isMine(partition)) return void outbox.send(from, [Tag.listed, request, [], false]);
-    const { entries, more } = store.list(partition, leaves, after, listedKeysMax);
-    outbox.send(from, [Tag.listed, request, entries.flat(), more]);
+  /** Values are told when it is healing's turn; a peer that has begun anew meanwhile gets what it asked for last. */
+  #whenFree(from: string, course: Course, question: Extract<Question, readonly [typeof Tag.list | typeof Tag.pull, ...unknown[]]>): void {
+    const { pacer, during, nowMs } = this.#options;
+    course.pending = question[1];
+    pacer.whenFree(() => during(() => {
+      if (course.pending !== question[1]) return;
+      course.pending = 0;
+      const answer = question[0] === Tag.list ? this.#answers.listed(question, pacer.pieceBytes) : this.#answers.pulled(question, pacer.pieceBytes);
+      if ((answer[0] === Tag.listed ? answer[3] : answer[2]).length > 0) course.servedAtMs = nowMs();
+      this.#send(from, answer);
+    }));
   }
 
-  onPull(from: string, [, request, keys]: Pull): void {
-    const entries: (Key | Version | Value)[] = [];
-    let bytes = 0;
-    for (const key of keys) {
-      const entry = this.#options.store.entry(key);
-      if (entry === undefined || bytes >= pulledBytesTarget) break;
-      entries.push(key, entry.version, entry.value);
-      bytes += key.length + (entry.value?.length ?? 0);
+  /** Newer versions than those that this node told lately. */
+  onRepair(_from: string, message: Repair): void {
+    const { topology, store } = this.#options;
+    this.#received(message);
+    if (store.full) return;
+    const [, entries] = message;
+    for (let i = 0; i < entries.length; i += 3) {
+      const key = entries[i] as Key;
+      const partition = topology.partitionOf(key);
+      if (topology.isMine(partition) && store.install(partition, key, entries[i + 1] as Version, entries[i + 2] as Value)) this.counters.keysRepaired++;
     }
-    this.#options.outbox.send(from, [Tag.pulled, request, entries]);
   }
-}
 
-/** One bit for each leaf whose digest differs. */
-function differingLeaves(ours: Uint8Array, theirs: Uint8Array): number {
-  let mask = 0;
-  for (let leaf = 0; leaf * rootBytes < ours.length; leaf++) {
-    if (!equalBytes(ours.subarray(leaf * rootBytes, (leaf + 1) * rootBytes), theirs.subarray(leaf * rootBytes, (leaf + 1) * rootBytes))) mask |= 1 << leaf;
+  #send(to: string, message: Message): void {
+    const { outbox, pacer } = this.#options;
+    if (!outbox.send(to, message)) return;
+    const bytes = estimatedBytes(message);
+    this.counters.bytesSent += bytes;
+    pacer.spent(bytes);
   }
-  return mask;
-}
 
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
+  #received(message: Message): void {
+    const bytes = estimatedBytes(message);
+    this.counters.bytesReceived += bytes;
+    this.#options.pacer.spent(bytes);
+  }
 }

@@ -4,12 +4,12 @@
  * In one turn the overlay is frozen, the owner of the journal hands over its small state and those of its records in
  * closed segments that are still needed, to be journalled again. All of that describes one instant: what the frozen
  * versions and the state say is not needed from the journal any more, everything else is in it, from the present
- * segment on. Then the versions are written in order of (partition, key), for a sorted batch of rows costs a fraction
+ * segment on. Then the versions are written in the order of the table, for a sorted batch of rows costs a fraction
  * of single ones, in slices, for the event loop must breathe and large batches spoil LMDB's free list.
  *
  * Invariants, whatever crash comes between two slices:
  * - Nothing reaches the table before the records it came from are durable in the journal.
- * - Each slice carries the digests of its partitions as they are with it, so rows and digests in the table match.
+ * - Each slice carries the digests of its branches as they are with it, so rows and digests in the table match.
  * - Segments go only after the last slice, which names the first that counts from then on, is durable.
  * - Trust in a partition comes with the last slice, behind the rows on which it rests.
  *
@@ -80,24 +80,27 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
 function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [string, Buffer | null][], first: number): Generator<Slice> {
   const { journal, doubts, versions: { tableDigests }, sliceKeys } = parts;
   let slice = emptySlice();
-  for (const partition of [...frozen.keysOf.keys()].sort((a, b) => a - b)) {
-    const keys = (frozen.keysOf.get(partition) as Key[]).sort();
+  for (const place of [...frozen.keysOf.keys()].sort((a, b) => a - b)) {
+    const partition = Math.floor(place / tableDigests.branchesPerPartition);
+    const branch = place % tableDigests.branchesPerPartition;
+    const digestPut = (): Put => bookkeepingPut(digestKey(partition, branch), tableDigests.branch(partition, branch));
+    const keys = inTableOrder(frozen, frozen.keysOf.get(place) as Key[]);
     let digested = slice.keys.length;
     for (const key of keys) {
       if (slice.keys.length >= sliceKeys || slice.rowBytes >= sliceBytesMax) {
-        if (slice.keys.length > digested) slice.puts.push(bookkeepingPut(digestKey(partition), tableDigests.leaves(partition)));
+        if (slice.keys.length > digested) slice.puts.push(digestPut());
         yield slice;
         slice = emptySlice();
         digested = 0;
       }
-      const { leaf, version, checksum, value, itemA, itemB, baseA, baseB } = frozen.entries.get(key) as OverlayEntry;
-      tableDigests.change(partition, leaf, itemA, itemB, baseA, baseB);
+      const { slot, version, checksum, value, itemA, itemB, baseA, baseB } = frozen.entries.get(key) as OverlayEntry;
+      tableDigests.change(partition, tableDigests.leafOf(slot), itemA, itemB, baseA, baseB);
       const row = encodeRow(version, checksum, value);
-      slice.puts.push([dataKey(partition, key), row]);
+      slice.puts.push([dataKey(partition, slot, key), row]);
       slice.rowBytes += row.length;
       slice.keys.push(key);
     }
-    slice.puts.push(bookkeepingPut(digestKey(partition), tableDigests.leaves(partition)));
+    slice.puts.push(digestPut());
   }
   for (const [suffix, value] of state) {
     if (slice.puts.length >= 2 * sliceKeys) {
@@ -108,4 +111,9 @@ function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [
   }
   slice.puts.push(doubts.putSettled(), journalPut({ first, ...journal.durable }));
   yield slice;
+}
+
+/** By slot, then by key. */
+function inTableOrder({ entries }: Generation, keys: readonly Key[]): Key[] {
+  return keys.map((key) => String.fromCharCode((entries.get(key) as OverlayEntry).slot) + key).sort().map((placed) => placed.slice(1));
 }

@@ -1,53 +1,129 @@
 /**
- * Digests: what a partition holds, in 256 bytes that change in O(1) with every write.
+ * Digests: a tree over what a partition holds, whose leaves change in O(1) with every write.
  *
- * Two replicas find out where they differ by comparing digests: roots of all partitions first, then the leaves of those
- * that differ, then the keys of the leaves that differ. A leaf's digest is the sum, modulo 2^64 in each of two lanes, of
- * the items of its keys (hash.ts): order does not matter, a write adds its own item and takes away that of the version
- * it replaces. It is a sum and not an exclusive or, so that equal items can't cancel out (Bellare and Micciancio,
- * "A New Paradigm for Collision-Free Hashing", 1997; here the enemy is chance, not malice, so short lanes do).
+ * Two replicas find out where they differ by comparing digests: roots first, then the children of nodes that differ, level
+ * by level, then the keys of the leaves that differ. A leaf stands for a range of the hashes of keys (`slotOf`). Its
+ * digest is the sum, modulo 2^64 in each of two lanes, of the items of its keys (hash.ts): order does not matter, a write
+ * adds its own item and takes away that of the version it replaces. It is a sum and not an exclusive or, so that equal items
+ * can't cancel out (Bellare and Micciancio, "A New Paradigm for Collision-Free Hashing", 1997; here the enemy is chance, not
+ * malice, so short lanes do). A node above the leaves is a hash of all the leaves below it, computed when somebody asks.
+ *
+ * A partition has 16^depth leaves: as many as make 16,384 of them or more over all partitions, so that leaves of a store of a
+ * million keys hold some tens of them, however few its partitions.
  */
-import { leavesPerPartition, mix } from './hash.ts';
+import { mix, slots } from './hash.ts';
 
-export const leafBytes = 16;
-export const partitionDigestBytes = leavesPerPartition * leafBytes;
+/** Children of a node. */
+export const fanout = 16;
+export const digestBytes = 16;
+/** Leaves that lie in the table as one row: the children of one node. */
+export const branchBytes = fanout * digestBytes;
+const leavesMin = 16_384;
 
-export class Digests {
+/** Levels below a partition's root. */
+export function depthFor(partitions: number): number {
+  let depth = 1;
+  while (partitions * fanout ** depth < leavesMin) depth++;
+  return depth;
+}
+
+/** The tree as others may see it. Level 0 is a partition's root, level `depth` its leaves; a level's nodes count from 0 in order of hashes. */
+export interface Tree {
+  readonly depth: number;
+  readonly leavesPerPartition: number;
+  /** The leaf in which a key of this slot counts. */
+  leafOf(slot: number): number;
+  /** The 16 bytes of a node. */
+  node(partition: number, level: number, index: number): Buffer;
+  /** The 16 bytes of each of a node's 16 children, in order. */
+  children(partition: number, level: number, index: number): Buffer;
+  root(partition: number): Buffer;
+  /** All leaves of a partition, 16 bytes each. */
+  leaves(partition: number): Buffer;
+}
+
+/** Typed arrays are in the machine's order of bytes, digests are not. */
+const isBigEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
+
+export class Digests implements Tree {
+  readonly depth: number;
+  readonly leavesPerPartition: number;
+  /** Rows of 16 leaves that a partition has. */
+  readonly branchesPerPartition: number;
   /** Lanes a and b of leaf after leaf, partition after partition. */
   readonly #lanes: BigUint64Array;
+  readonly #slotsPerLeaf: number;
+  /** Roots asked for since their partition changed last. */
+  readonly #roots: (Buffer | null)[];
 
-  constructor(partitions: number) {
-    this.#lanes = new BigUint64Array(partitions * leavesPerPartition * 2);
+  /** `depth` as of a store with so many partitions, unless told. */
+  constructor(partitions: number, depth = depthFor(partitions)) {
+    this.depth = depth;
+    this.leavesPerPartition = fanout ** depth;
+    this.branchesPerPartition = this.leavesPerPartition / fanout;
+    this.#slotsPerLeaf = slots / this.leavesPerPartition;
+    this.#lanes = new BigUint64Array(partitions * this.leavesPerPartition * 2);
+    this.#roots = new Array<Buffer | null>(partitions).fill(null);
+  }
+
+  leafOf(slot: number): number {
+    return Math.floor(slot / this.#slotsPerLeaf);
+  }
+
+  /** The leaf's slots: from the first to before the second. */
+  slotsOf(leaf: number): readonly [from: number, to: number] {
+    return [leaf * this.#slotsPerLeaf, (leaf + 1) * this.#slotsPerLeaf];
   }
 
   /** Adds an item to a leaf and takes another away; zero lanes for none. */
   change(partition: number, leaf: number, addA: bigint, addB: bigint, takeA: bigint, takeB: bigint): void {
-    const at = (partition * leavesPerPartition + leaf) * 2;
+    const at = (partition * this.leavesPerPartition + leaf) * 2;
     // Typed array elements wrap modulo 2^64 by themselves.
     this.#lanes[at] = (this.#lanes[at] as bigint) + addA - takeA;
     this.#lanes[at + 1] = (this.#lanes[at + 1] as bigint) + addB - takeB;
+    this.#roots[partition] = null;
   }
 
-  /** A partition's leaves, 16 bytes each, lanes as little-endian integers. The caller's to keep. */
+  node(partition: number, level: number, index: number): Buffer {
+    if (level === 0) return this.root(partition);
+    const below = fanout ** (this.depth - level);
+    const leaves = this.#bytes(partition, index * below, below);
+    return level === this.depth ? leaves : mix(leaves);
+  }
+
+  children(partition: number, level: number, index: number): Buffer {
+    if (level === this.depth - 1) return this.#bytes(partition, index * fanout, fanout);
+    return Buffer.concat(Array.from({ length: fanout }, (_, child) => this.node(partition, level + 1, index * fanout + child)));
+  }
+
+  root(partition: number): Buffer {
+    return (this.#roots[partition] ??= mix(this.leaves(partition)));
+  }
+
   leaves(partition: number): Buffer {
-    const bytes = Buffer.allocUnsafe(partitionDigestBytes);
-    const from = partition * leavesPerPartition * 2;
-    for (let i = 0; i < leavesPerPartition * 2; i++) bytes.writeBigUInt64LE(this.#lanes[from + i] as bigint, i * 8);
-    return bytes;
+    return this.#bytes(partition, 0, this.leavesPerPartition);
   }
 
-  load(partition: number, leaves: Buffer): void {
-    const from = partition * leavesPerPartition * 2;
-    for (let i = 0; i < leavesPerPartition * 2; i++) this.#lanes[from + i] = leaves.readBigUInt64LE(i * 8);
+  /** The leaves that make one row of the table, as `load` takes them. */
+  branch(partition: number, branch: number): Buffer {
+    return this.#bytes(partition, branch * fanout, fanout);
   }
 
-  /** 16 bytes for the whole partition. */
-  root(partition: number): Uint8Array {
-    return mix(this.leaves(partition));
+  load(partition: number, branch: number, leaves: Buffer): void {
+    const from = (partition * this.leavesPerPartition + branch * fanout) * 2;
+    for (let i = 0; i < fanout * 2; i++) this.#lanes[from + i] = leaves.readBigUInt64LE(i * 8);
+    this.#roots[partition] = null;
   }
 
-  /** 16 bytes for all partitions together; equal on machines of one byte order if all leaves are. */
-  whole(): Uint8Array {
-    return mix(new Uint8Array(this.#lanes.buffer));
+  /** 16 bytes for all partitions together. */
+  whole(): Buffer {
+    return mix(Buffer.concat(this.#roots.map((_, partition) => this.root(partition))));
+  }
+
+  /** Leaves as they are told and kept: lanes as little-endian integers. The caller's to keep. */
+  #bytes(partition: number, leaf: number, count: number): Buffer {
+    const bytes = Buffer.allocUnsafe(count * digestBytes);
+    bytes.set(new Uint8Array(this.#lanes.buffer, (partition * this.leavesPerPartition + leaf) * digestBytes, bytes.length));
+    return isBigEndian ? bytes.swap64() : bytes;
   }
 }

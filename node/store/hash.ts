@@ -5,9 +5,9 @@
  * - A bookkeeping row's checksum is the same for what is kept beside the data.
  * - A version's *item*, two 64-bit lanes, is what it contributes to the digest of its partition (digests.ts). It covers
  *   the same fields, the value through its checksum.
- * - A key's *leaf* says which of its partition's digests it counts in.
+ * - A key's *slot* says where among its partition's keys it lies, and so in which of its digests it counts.
  *
- * All are functions of bytes laid out little-endian (a leaf's: of the key's characters as UTF-8, which is how partitions
+ * All are functions of bytes laid out little-endian (a slot's: of the key's characters as UTF-8, which is how partitions
  * are cut too), the same on every machine: replicas compare them.
  */
 import xxhash from 'xxhash-wasm';
@@ -16,11 +16,12 @@ import { limits } from '../../client/wire/limits.ts';
 
 const { h32, h32Raw, h64Raw } = await xxhash();
 
-export const leavesPerPartition = 16;
+/** How many slots a partition has. */
+export const slots = 65_536;
 
-/** The leaf of its partition that a key counts in, 0 to 15. The top bits: partitions are cut by the low ones of the same hash. */
-export function leafOf(key: Key): number {
-  return h32(key) >>> 28;
+/** The slot of its partition that a key lies in. The top bits: partitions are cut by the low ones of the same hash. */
+export function slotOf(key: Key): number {
+  return h32(key) >>> 16;
 }
 
 /** Bytes behind the key in the scratch: version (float64), checksum (uint32), tombstone (uint8). */
@@ -57,7 +58,7 @@ export function itemOf(key: Key, version: number, checksum: number, tombstone: b
 }
 
 /** 16 bytes that stand for any number of them. */
-export function mix(bytes: Uint8Array): Uint8Array {
+export function mix(bytes: Uint8Array): Buffer {
   const mixed = Buffer.alloc(16);
   mixed.writeBigUInt64LE(h64Raw(bytes, laneSeeds[0]), 0);
   mixed.writeBigUInt64LE(h64Raw(bytes, laneSeeds[1]), 8);

@@ -12,7 +12,9 @@ import type { Entry, Head } from './types.ts';
 /** A version in the overlay. Never changed, so that whoever reads it may keep it. */
 export interface OverlayEntry extends Head, Entry {
   readonly partition: number;
-  readonly leaf: number;
+  readonly slot: number;
+  /** Its branch of leaf digests, counted over all partitions: what lies in one row of the table. */
+  readonly branch: number;
   readonly value: Value;
   /** This version's item in the digests. */
   readonly itemA: bigint;
@@ -27,7 +29,7 @@ const entryOverheadBytes = 400;
 
 export class Generation {
   readonly entries = new Map<Key, OverlayEntry>();
-  /** Each partition's keys, in order of their first appearance. */
+  /** Each branch's keys, in order of their first appearance. */
   readonly keysOf = new Map<number, Key[]>();
   bytes = 0;
 
@@ -40,8 +42,8 @@ export class Generation {
       return;
     }
     this.bytes += entryOverheadBytes + key.length;
-    const keys = this.keysOf.get(entry.partition);
-    if (keys === undefined) this.keysOf.set(entry.partition, [key]);
+    const keys = this.keysOf.get(entry.branch);
+    if (keys === undefined) this.keysOf.set(entry.branch, [key]);
     else keys.push(key);
   }
 }
@@ -63,9 +65,9 @@ export class Overlay {
     this.#active.set(key, entry);
   }
 
-  /** The keys of a partition, in no order, some of them twice. */
-  keysOf(partition: number): Key[] {
-    return [...(this.#active.keysOf.get(partition) ?? []), ...(this.#frozen?.keysOf.get(partition) ?? [])];
+  /** The keys of a branch, in no order, some of them twice. */
+  keysOf(branch: number): Key[] {
+    return [...(this.#active.keysOf.get(branch) ?? []), ...(this.#frozen?.keysOf.get(branch) ?? [])];
   }
 
   /** Ends the active generation and begins a new one. At most one is frozen at a time. */

@@ -1,12 +1,13 @@
 /**
  * How things lie in the table. One ordered table holds everything, told apart by the key's first byte:
  *
- *   'd' partition (u16) key     a data row: the newest committed version of the key here
- *   'g' partition (u16)         the digests of the partition's data rows, as they are in this very table
- *   'm' name                    the store's own few facts (meta.ts)
- *   'o' suffix (utf-8)          the small state of whoever writes the journal
+ *   'd' partition (u16) slot (u16) key   a data row: the newest committed version of the key here
+ *   'g' partition (u16) branch (u16)     16 leaf digests of the partition's data rows, as they are in this very table
+ *   'm' name                             the store's own few facts (meta.ts)
+ *   'o' suffix (utf-8)                   the small state of whoever writes the journal
  *
- * Partitions are big-endian, so a partition's rows lie together and the order of table keys is (partition, key).
+ * Numbers are big-endian, so the order of data rows is (partition, slot, key): a partition's rows lie together, and within
+ * it those of each leaf of its digests (digests.ts), for whoever compares replicas or looks for damage goes leaf by leaf.
  *
  * A data row: flags (u8), checksum (u32), version (float64, an integer below 2^53), value; little-endian. Flags:
  * bit 0 is set for a tombstone, whose value is empty. Bit 1 is kept for an expiry (its time follows the version, 8
@@ -17,41 +18,56 @@
  */
 import type { Key } from '../../client/wire/messages.ts';
 import type { Put } from '../runtime/runtime.ts';
-import { checksumOf, checksumOfRow } from './hash.ts';
+import { checksumOf, checksumOfRow, slots } from './hash.ts';
 import { CorruptValue, replaceNode, StoreError } from './store-error.ts';
 
 const prefix = { data: 0x64, digest: 0x67, meta: 0x6d, owner: 0x6f } as const;
 
-function partitionKey(kind: number, partition: number, rest: number): Buffer {
-  const bytes = Buffer.allocUnsafe(3 + rest);
+const placeBytes = 5;
+
+function placedKey(kind: number, partition: number, place: number, rest: number): Buffer {
+  const bytes = Buffer.allocUnsafe(placeBytes + rest);
   bytes[0] = kind;
   bytes[1] = partition >>> 8;
   bytes[2] = partition & 0xff;
+  bytes[3] = place >>> 8;
+  bytes[4] = place & 0xff;
   return bytes;
 }
 
-export function dataKey(partition: number, key: Key): Buffer {
-  const bytes = partitionKey(prefix.data, partition, key.length);
-  bytes.write(key, 3, 'latin1');
+export function dataKey(partition: number, slot: number, key: Key): Buffer {
+  const bytes = placedKey(prefix.data, partition, slot, key.length);
+  bytes.write(key, placeBytes, 'latin1');
   return bytes;
 }
 
-/** The first table key that a partition's data can have, or the first one behind the key `after`. */
-export function dataFrom(partition: number, after: Key | null): Buffer {
-  return after === null ? partitionKey(prefix.data, partition, 0) : dataKey(partition, `${after}\0`);
+/** The first table key that data of this partition can have in this slot or behind it; the slot may be that behind the last. */
+export function dataFrom(partition: number, slot = 0): Buffer {
+  if (slot < slots) return placedKey(prefix.data, partition, slot, 0);
+  return partition === 0xffff ? Buffer.from([prefix.data + 1]) : placedKey(prefix.data, partition + 1, 0, 0);
 }
 
 /** The first table key behind a partition's data. */
 export function dataTo(partition: number): Buffer {
-  return partition === 0xffff ? Buffer.from([prefix.data + 1]) : partitionKey(prefix.data, partition + 1, 0);
+  return dataFrom(partition, slots);
+}
+
+/** The first table key behind that of a data row. */
+export function dataBehind(partition: number, slot: number, key: Key): Buffer {
+  return dataKey(partition, slot, `${key}\0`);
 }
 
 export function keyOfDataKey(tableKey: Buffer): Key {
-  return tableKey.toString('latin1', 3);
+  return tableKey.toString('latin1', placeBytes);
 }
 
-export function digestKey(partition: number): Buffer {
-  return partitionKey(prefix.digest, partition, 0);
+export function digestKey(partition: number, branch: number): Buffer {
+  return placedKey(prefix.digest, partition, branch, 0);
+}
+
+/** Null if it is none. */
+export function placeOfDigestKey(tableKey: Buffer): { partition: number; branch: number } | null {
+  return tableKey.length === placeBytes ? { partition: tableKey.readUInt16BE(1), branch: tableKey.readUInt16BE(3) } : null;
 }
 
 export function metaKey(name: string): Buffer {
@@ -97,7 +113,7 @@ export interface Row {
   readonly tombstone: boolean;
   readonly checksum: number;
   /** Null for a tombstone; otherwise the bytes of the buffer that was decoded. */
-  readonly value: Buffer | null;
+  readonly value: Uint8Array | null;
 }
 
 export function encodeRow(version: number, checksum: number, value: Uint8Array | null): Buffer {

@@ -3,7 +3,7 @@
  *
  *   append ──► journal (durable in one flush with others)
  *   install ─► overlay ──checkpoint──► table, whereupon the journal is trimmed
- *   head, entry, list ◄── overlay, then table
+ *   head, entry, rows ◄── overlay, then table
  *
  * After a restart the table is as some checkpoint left it, perhaps in the middle; the journal still holds everything
  * that came since the last complete one, and replaying it changes nothing where the table already has it, because only
@@ -18,12 +18,13 @@ import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
 import type { Put, Runtime, Table } from '../runtime/runtime.ts';
 import { takeCheckpoint } from './checkpoint.ts';
+import type { Tree } from './digests.ts';
 import { Doubts } from './doubts.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
 import { identityPut, incarnationPut, journalPut, readFacts, type Identity } from './meta.ts';
 import type { JournalRecord } from './records.ts';
-import { bookkeepingValue, ownerBounds, suffixOfOwnerKey } from './rows.ts';
+import { bookkeepingValue, ownerBounds, suffixOfOwnerKey, type Row } from './rows.ts';
 import { replaceNode, StoreError, type CorruptValue } from './store-error.ts';
 import { replayJournal, surveyJournal } from './survey.ts';
 import { TableWriter } from './table-writer.ts';
@@ -197,20 +198,20 @@ export class Store {
     return this.#versions.digests.whole();
   }
 
-  /** The digests of a partition's leaves, 16 bytes each. */
-  leaves(partition: number): Uint8Array {
-    return this.#versions.digests.leaves(partition);
+  /** The digests of all that is held. */
+  get tree(): Tree {
+    return this.#versions.digests;
   }
 
   /**
-   * Keys and versions, tombstones too, of a partition's leaves in the bit mask, in key order from behind `after` on.
-   * `more`: there are others behind the last.
+   * Keys with their newest versions, tombstones too, of a leaf of the digests (null: of the whole partition), in an order that is the same on all
+   * replicas, from behind the key `after` on. To be gone through at once: what is installed meanwhile may be missed or met.
    */
-  list(partition: number, leafMask: number, after: Key | null, limit: number): { entries: [Key, Version][]; more: boolean } {
-    return this.#versions.list(partition, leafMask, after, limit);
+  rows(partition: number, leaf: number | null, after: Key | null = null): Iterable<readonly [Key, Row]> {
+    return this.#versions.rows(partition, leaf, after);
   }
 
-  /** A partition's leaves computed anew from every row: what `leaves` must say. */
+  /** A partition's leaves computed anew from every row: what the tree must say. */
   rebuildLeaves(partition: number): Uint8Array {
     return this.#versions.rebuildLeaves(partition);
   }

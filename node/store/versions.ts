@@ -6,11 +6,11 @@
 import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
 import type { Put, Table } from '../runtime/runtime.ts';
-import { Digests, leafBytes, partitionDigestBytes } from './digests.ts';
-import { checksumOf, itemOf, leafOf, leavesPerPartition } from './hash.ts';
+import { branchBytes, digestBytes, Digests, fanout } from './digests.ts';
+import { checksumOf, itemOf, slotOf, slots } from './hash.ts';
 import { absent, HeadCache } from './heads.ts';
-import { Overlay } from './overlay.ts';
-import { bookkeepingPut, bookkeepingValue, dataFrom, dataKey, dataTo, decodeRow, digestBounds, digestKey, keyOfDataKey, type Row } from './rows.ts';
+import { Overlay, type OverlayEntry } from './overlay.ts';
+import { bookkeepingPut, bookkeepingValue, dataBehind, dataFrom, dataKey, decodeRow, digestBounds, digestKey, keyOfDataKey, placeOfDigestKey, type Row } from './rows.ts';
 import { StoreError, type CorruptValue } from './store-error.ts';
 import type { Entry, Head } from './types.ts';
 
@@ -35,12 +35,12 @@ export class Versions {
     this.#damaged = damaged;
     for (const { key, value: row } of table.range(...digestBounds)) {
       const value = bookkeepingValue(key, row);
-      const partition = key.length === 3 ? key.readUInt16BE(1) : partitions;
-      if (partition >= partitions || value.length !== partitionDigestBytes) {
+      const place = placeOfDigestKey(key);
+      if (place === null || place.partition >= partitions || place.branch >= this.digests.branchesPerPartition || value.length !== branchBytes) {
         throw new StoreError('corrupt-table', `the digest record ${key.toString('hex')} of the data table can't be read. Nothing was changed.`);
       }
-      this.digests.load(partition, value);
-      this.tableDigests.load(partition, value);
+      this.digests.load(place.partition, place.branch, value);
+      this.tableDigests.load(place.partition, place.branch, value);
     }
   }
 
@@ -63,7 +63,8 @@ export class Versions {
     const before = covered ?? this.heads.get(key) ?? this.#readHead(partition, key);
     if (version <= before.version) return false;
 
-    const leaf = covered?.leaf ?? leafOf(key);
+    const slot = covered?.slot ?? slotOf(key);
+    const leaf = this.digests.leafOf(slot);
     const was = covered !== undefined || before === absent ? none : itemOf(key, before.version, before.checksum, before.tombstone);
     const wasA = covered?.itemA ?? was.a;
     const wasB = covered?.itemB ?? was.b;
@@ -73,22 +74,20 @@ export class Versions {
     const checksum = checksumOf(key, version, value);
     const { a: itemA, b: itemB } = itemOf(key, version, checksum, value === null);
 
-    this.overlay.set(key, { version, tombstone: value === null, checksum, value, partition, leaf, itemA, itemB, baseA, baseB });
+    this.overlay.set(key, { version, tombstone: value === null, checksum, value, partition, slot, branch: this.#branchOf(partition, leaf), itemA, itemB, baseA, baseB });
     this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);
     return true;
   }
 
-  list(partition: number, leafMask: number, after: Key | null, limit: number): { entries: [Key, Version][]; more: boolean } {
-    const entries: [Key, Version][] = [];
-    const wanted = (key: Key): boolean => ((leafMask >>> leafOf(key)) & 1) === 1;
-    for (const [key, { version }] of this.#walk(partition, after, wanted)) {
-      if (entries.length >= limit) return { entries, more: true };
-      entries.push([key, version]);
-    }
-    return { entries, more: false };
+  /**
+   * The rows of a leaf, or of the whole partition, in the order of the table, tombstones too, from behind the key `after` on. To be ended in the turn
+   * in which it was begun.
+   */
+  rows(partition: number, leaf: number | null, after: Key | null): Iterable<[Key, Row]> {
+    return this.#rows(partition, leaf, after);
   }
 
-  rebuildLeaves(partition: number): Uint8Array {
+  rebuildLeaves(partition: number): Buffer {
     return this.#rebuild(partition);
   }
 
@@ -97,44 +96,62 @@ export class Versions {
    * them when it returns. What a damaged row added to its leaf's digest can't be read from it any more; it is what the leaf has too much.
    */
   withoutDamage(partition: number): Put[] {
-    const damaged: Key[] = [];
-    const rebuilt = this.#rebuild(partition, (key) => damaged.push(key));
+    const damaged: Buffer[] = [];
+    const rebuilt = this.#rebuild(partition, (at) => damaged.push(at));
     const has = this.digests.leaves(partition);
-    for (let leaf = 0; leaf < leavesPerPartition; leaf++) {
-      const lane = (at: number): bigint => has.readBigUInt64LE(leaf * leafBytes + at) - rebuilt.readBigUInt64LE(leaf * leafBytes + at);
+    const branches = new Set<number>();
+    for (let leaf = 0; leaf < this.digests.leavesPerPartition; leaf++) {
+      const [from, to] = [leaf * digestBytes, (leaf + 1) * digestBytes];
+      if (has.compare(rebuilt, from, to, from, to) === 0) continue;
+      const lane = (at: number): bigint => has.readBigUInt64LE(from + at) - rebuilt.readBigUInt64LE(from + at);
       for (const digests of [this.digests, this.tableDigests]) digests.change(partition, leaf, 0n, 0n, lane(0), lane(8));
+      branches.add(Math.floor(leaf / fanout));
     }
-    for (const key of damaged) this.heads.set(key, absent);
-    return [...damaged.map((key): Put => [dataKey(partition, key), null]), bookkeepingPut(digestKey(partition), this.tableDigests.leaves(partition))];
+    for (const at of damaged) this.heads.set(keyOfDataKey(at), absent);
+    return [...damaged.map((at): Put => [at, null]), ...[...branches].map((branch) => bookkeepingPut(digestKey(partition, branch), this.tableDigests.branch(partition, branch)))];
   }
 
-  #rebuild(partition: number, damaged?: (key: Key) => void): Buffer {
-    const rebuilt = new Digests(1);
-    for (const [key, { version, checksum, tombstone }] of this.#walk(partition, null, () => true, damaged)) {
+  #rebuild(partition: number, damaged?: (at: Buffer) => void): Buffer {
+    const rebuilt = new Digests(1, this.digests.depth);
+    for (const [key, { version, checksum, tombstone }] of this.#rows(partition, null, null, damaged)) {
       const { a, b } = itemOf(key, version, checksum, tombstone);
-      rebuilt.change(0, leafOf(key), a, b, 0n, 0n);
+      rebuilt.change(0, rebuilt.leafOf(slotOf(key)), a, b, 0n, 0n);
     }
     return rebuilt.leaves(0);
   }
 
-  /** Heads of a partition in key order, from behind `after` on. Keys that `wanted` refuses are not even decoded. Damaged rows are passed over. */
-  * #walk(partition: number, after: Key | null, wanted: (key: Key) => boolean, damaged?: (key: Key) => void): Generator<[Key, Head]> {
-    const fresh = [...new Set(this.overlay.keysOf(partition))].filter((key) => (after === null || key > after) && wanted(key)).sort();
-    let next = 0;
-    for (const row of this.table.range(dataFrom(partition, after), dataTo(partition))) {
-      const key = keyOfDataKey(row.key);
-      while (next < fresh.length && (fresh[next] as Key) < key) yield this.#installed(fresh[next++] as Key);
-      if (fresh[next] === key) yield this.#installed(fresh[next++] as Key);
-      else if (wanted(key)) {
-        const read = this.#decode(partition, key, row.value, damaged);
-        if (read !== null) yield [key, read];
-      }
-    }
-    while (next < fresh.length) yield this.#installed(fresh[next++] as Key);
+  #rows(partition: number, leaf: number | null, after: Key | null, damaged?: (at: Buffer) => void): Iterable<[Key, Row]> {
+    const [fromSlot, toSlot] = leaf === null ? [0, slots] : this.digests.slotsOf(leaf);
+    const from = after === null ? dataFrom(partition, fromSlot) : dataBehind(partition, slotOf(after), after);
+    const keys: Key[] = [];
+    const lastBranch = this.#branchOf(partition, this.digests.leafOf(toSlot - 1));
+    for (let branch = this.#branchOf(partition, this.digests.leafOf(fromSlot)); branch <= lastBranch; branch++) keys.push(...this.overlay.keysOf(branch));
+    return this.#walk(partition, from, dataFrom(partition, toSlot), keys, damaged);
   }
 
-  #installed(key: Key): [Key, Head] {
-    return [key, this.overlay.get(key) as Head];
+  /** The rows between two table keys, where those keys of the overlay that belong there are among `candidates`, each perhaps more than once. Damaged rows are passed over. */
+  * #walk(partition: number, from: Buffer, to: Buffer, candidates: readonly Key[], damaged?: (at: Buffer) => void): Generator<[Key, Row]> {
+    const fresh: { key: Key; at: Buffer; row: Row }[] = [];
+    for (const key of new Set(candidates)) {
+      const row = this.overlay.get(key) as OverlayEntry;
+      const at = dataKey(partition, row.slot, key);
+      if (Buffer.compare(at, from) >= 0 && Buffer.compare(at, to) < 0) fresh.push({ key, at, row });
+    }
+    fresh.sort((a, b) => Buffer.compare(a.at, b.at));
+    let next = 0;
+    for (const { key: at, value } of this.table.range(from, to)) {
+      const key = keyOfDataKey(at);
+      for (let each = fresh[next]; each !== undefined && Buffer.compare(each.at, at) < 0; each = fresh[++next]) yield [each.key, each.row];
+      const covering = fresh[next];
+      if (covering?.key === key) continue;
+      const row = this.#decode(partition, key, value, damaged === undefined ? undefined : () => damaged(at));
+      if (row !== null) yield [key, row];
+    }
+    for (const { key, row } of fresh.slice(next)) yield [key, row];
+  }
+
+  #branchOf(partition: number, leaf: number): number {
+    return partition * this.digests.branchesPerPartition + Math.floor(leaf / fanout);
   }
 
   #readHead(partition: number, key: Key): Head {
@@ -144,7 +161,7 @@ export class Versions {
 
   /** The table's row; its head is remembered. */
   #readRow(partition: number, key: Key): Row | undefined {
-    const bytes = this.table.get(dataKey(partition, key));
+    const bytes = this.table.get(dataKey(partition, slotOf(key), key));
     if (bytes === undefined) {
       this.heads.set(key, absent);
       return undefined;
@@ -155,12 +172,12 @@ export class Versions {
   }
 
   /** Null if it is damaged. */
-  #decode(partition: number, key: Key, row: Buffer, damaged?: (key: Key) => void): Row | null {
+  #decode(partition: number, key: Key, row: Buffer, damaged?: () => void): Row | null {
     try {
       return decodeRow(key, row);
     } catch (error) {
       // A row whose removal is under way is known to be gone.
-      if (damaged !== undefined) damaged(key);
+      if (damaged !== undefined) damaged();
       else if (this.heads.get(key) !== absent) this.#damaged(partition, error as CorruptValue);
       return null;
     }

@@ -70,6 +70,6 @@ function isSpoilt(cluster: SimCluster, id: string, key: Key, rows: ReadonlyMap<K
 
 function rowsOf(cluster: SimCluster, id: string, partition: number): Map<Key, string> {
   const rows = new Map<Key, string>();
-  for (const { key, value } of cluster.world.host(id).disk.table.range(dataFrom(partition, null), dataTo(partition))) rows.set(keyOfDataKey(key), value.toString('hex'));
+  for (const { key, value } of cluster.world.host(id).disk.table.range(dataFrom(partition), dataTo(partition))) rows.set(keyOfDataKey(key), value.toString('hex'));
   return rows;
 }

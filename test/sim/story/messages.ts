@@ -10,6 +10,7 @@ const nameOf = (names: Record<string, number>, code: number): string => Object.k
 const txn = (node: string, incarnation: number, number: number): string => `${node}:${incarnation}:${number}`;
 const ballot = (round: number, proposer: string): string => `ballot ${round}/${proposer}`;
 const keys = (all: readonly Key[]): string => all.map(key).join(', ');
+const entries = (flat: readonly unknown[]): string => groups(flat, 3).map(([name, at, bytes]) => `${key(name as Key)}@${version(at as number)}=${value(bytes as Value)}`).join(', ');
 
 const says: Says = {
   [Tag.hello]: ([, , , node, , incarnation]) => (node === null ? 'from a client' : `from ${node} in life ${incarnation}`),
@@ -39,11 +40,16 @@ const says: Says = {
   [Tag.peeked]: ([, request, , , flat]) => `#${request} ${pairs(flat).map(([at, bytes]) => `${version(at as number)} ${bytes === null ? '' : value(bytes as Value)}`).join(', ')}`,
   [Tag.confirm]: ([, request, , all, versions]) => `#${request} ${all.map((name, i) => `${key(name)}@${version(versions[i] ?? 0)}`).join(', ')}`,
   [Tag.confirmed]: ([, request, , stale]) => `#${request} ${stale === null ? 'all current' : `${key(stale)} is stale`}`,
-  [Tag.differ]: ([, request, differing]) => `#${request} ${differing.length / 2} partitions`,
-  [Tag.roots]: ([, request, partitions]) => `#${request} ${partitions.length} partitions`,
-  [Tag.listed]: ([, request, flat]) => `#${request} ${pairs(flat).map(([name, at]) => `${key(name as Key)}@${version(at as number)}`).join(', ')}`,
+  [Tag.blocks]: ([, request, blocks]) => `#${request} ${blocks.length} blocks`,
+  [Tag.roots]: ([, request, isBusy, differing]) => `#${request} ${differing.length / 2} blocks${isBusy ? ', busy' : ''}`,
+  [Tag.compare]: ([, request, partitions]) => `#${request} partitions ${partitions.join(' ')}`,
+  [Tag.differ]: ([, request, flat]) => `#${request} ${groups(flat, 3).map(([partition, , children]) => `${partition as number}${(children as Uint8Array).length === 0 ? ' equal' : ''}`).join(', ')}`,
+  [Tag.descend]: ([, request, partition, level, nodes]) => `#${request} partition ${partition} level ${level} nodes ${nodes.join(' ')}`,
+  [Tag.list]: ([, request, flat]) => `#${request} ${groups(flat, 4).map(([partition, leaf, above, have]) => `${partition as number}/${leaf as number} above ${version(above as number)}${have === null ? '' : ` beside ${(have as Uint8Array).length / 2}`}`).join(', ')}`,
+  [Tag.listed]: ([, request, , news, others]) => `#${request} ${entries(news)}; ${groups(others, 3).map(([name, at]) => `${key(name as Key)}@${version(at as number)}`).join(', ')}`,
   [Tag.pull]: ([, request, all]) => `#${request} ${keys(all)}`,
-  [Tag.pulled]: ([, request, flat]) => `#${request} ${groups(flat, 3).map(([name, at, bytes]) => `${key(name as Key)}@${version(at as number)}=${value(bytes as Value)}`).join(', ')}`,
+  [Tag.pulled]: ([, request, flat]) => `#${request} ${entries(flat)}`,
+  [Tag.repair]: ([, flat]) => entries(flat),
   [Tag.get]: ([, request, , , all]) => `#${request} ${keys(all)}`,
   [Tag.read]: ([, request, , , all]) => `#${request} ${keys(all)}`,
   [Tag.values]: ([, request, flat]) => `#${request} ${pairs(flat).map(([at, bytes]) => `${version(at as number)} ${value(bytes as Value)}`).join(', ')}`,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
-import { closeStore, openStore, partitionOf, partitions, write } from './helpers.ts';
+import { closeStore, openStore, partitionOf, write } from './helpers.ts';
 
 const keys = Array.from({ length: 100 }, (_, i) => `key${i}`);
 
@@ -12,7 +12,8 @@ describe('a checkpoint', () => {
     runtime.advance(1_000);
     expect(store.stats).toMatchObject({ checkpoints: 1, checkpointKeys: 100, overlayBytes: 0 });
     expect(runtime.batches).toHaveLength(20);
-    expect(Math.max(...runtime.batches)).toBeLessThanOrEqual(smallSlice + partitions + 1);
+    // Each row may bring the digests of a branch of its own.
+    expect(Math.max(...runtime.batches)).toBeLessThanOrEqual(2 * smallSlice + 2);
     for (const key of keys) expect(store.entry(key)?.value?.toString()).toBe(`value of ${key}`);
     expect([...runtime.store.table.keys()].filter((key) => key.startsWith('d'))).toHaveLength(100);
   });
@@ -37,7 +38,7 @@ describe('a checkpoint', () => {
     runtime.batches.length = 0;
     runtime.advance(1_000);
     expect(runtime.batches.length).toBeGreaterThan(5);
-    expect(Math.max(...runtime.batches)).toBeLessThanOrEqual(2 * smallSlice + 1);
+    expect(Math.max(...runtime.batches)).toBeLessThanOrEqual(2 * smallSlice + 2);
     owner.changes = [['s0', null], ['s1', Buffer.from('one')]];
     owner.commit('a', 2, 'y');
     runtime.advance(1_000);

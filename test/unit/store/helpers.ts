@@ -1,6 +1,7 @@
 /** A store on a runtime in memory, and the smallest owner of a journal. */
 import type { Key, Value } from '../../../client/wire/messages.ts';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
+import type { Row } from '../../../node/store/rows.ts';
 import { Store, type JournalOwner, type StoreOptions } from '../../../node/store/store.ts';
 import { MemoryDisk, MemoryRuntime } from './memory-runtime.ts';
 
@@ -64,6 +65,11 @@ export class Owner implements JournalOwner {
 }
 
 export const toValue = (value: string | null): Value => (value === null ? null : Buffer.from(value));
+
+/** All rows of a partition. */
+export function rowsOf(store: Store, partition: number): (readonly [Key, Row])[] {
+  return [...store.rows(partition, null)];
+}
 
 export interface Opened {
   readonly runtime: MemoryRuntime;

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { Key } from '../../../client/wire/messages.ts';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
 import { Store, type JournalOwner, type StoreOptions } from '../../../node/store/store.ts';
-import { identity, partitionOf, partitions, toValue } from './helpers.ts';
+import { identity, partitionOf, partitions, rowsOf, toValue } from './helpers.ts';
 import { MemoryDisk, MemoryRuntime, sectors } from './memory-runtime.ts';
 
 const options: StoreOptions = {
@@ -99,10 +99,10 @@ function begin(disk: MemoryDisk): Life {
 function stateOf({ store, owner }: Life): string {
   const found = new Fold();
   for (let partition = 0; partition < partitions; partition++) {
-    for (const [key, version] of store.list(partition, 0xffff, null, 1_000).entries) {
+    for (const [key, { version, checksum }] of rowsOf(store, partition)) {
       const entry = store.entry(key);
       const head = store.head(key);
-      if (entry?.version !== version || head?.version !== version || head.tombstone !== (entry.value === null)) throw new Error(`list, entry and head of ${key} differ`);
+      if (entry?.version !== version || head?.version !== version || head.checksum !== checksum || head.tombstone !== (entry.value === null)) throw new Error(`rows, entry and head of ${key} differ`);
       found.versions.set(key, [version, entry?.value == null ? null : Buffer.from(entry.value).toString()]);
     }
   }
@@ -111,7 +111,7 @@ function stateOf({ store, owner }: Life): string {
 }
 
 function expectTrueDigests({ store }: Life, partition: number): void {
-  if (Buffer.compare(store.leaves(partition), store.rebuildLeaves(partition)) !== 0) throw new Error(`digests of partition ${partition} are not those of its rows`);
+  if (Buffer.compare(store.tree.leaves(partition), store.rebuildLeaves(partition)) !== 0) throw new Error(`digests of partition ${partition} are not those of its rows`);
 }
 
 const action = fc.oneof(

@@ -186,7 +186,7 @@ describe('a table that the disk refuses', () => {
     expect(runtime.store.logs.size).toBeLessThan(segments);
     const again = openStore(runtime.crash(0));
     for (let i = 0; i < 40; i++) expect(again.store.head(key(i))?.version).toBe(500 + i);
-    for (let partition = 0; partition < 4; partition++) expect(again.store.leaves(partition)).toEqual(again.store.rebuildLeaves(partition));
+    for (let partition = 0; partition < 4; partition++) expect(again.store.tree.leaves(partition)).toEqual(again.store.rebuildLeaves(partition));
   });
 
   it('keeps a crash in between from losing anything', () => {

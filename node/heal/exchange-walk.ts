@@ -1,0 +1,254 @@
+/**
+ * One comparison with one peer, from the asking side: what to ask next, and what the answers mean.
+ *
+ *   blocks -> roots -> down the trees of partitions that differ -> leaves -> versions -> values
+ *
+ * It goes depth first, a few partitions at a time, so what it remembers is bounded. Of a leaf that differs it first asks for what is newer than
+ * all we have there, which is nearly always what is missing, and of a leaf that is empty here that is all there is; only if the digests differ
+ * still, fingerprints are told, and then whatever else differs is named. Versions go into the store as they come, a newer one over an older one
+ * and never the other way, so a walk may be cut anywhere; what it had found out is then found out again.
+ */
+import { Tag, type Children, type Differ, type Key, type Listed, type Pulled, type Roots, type Value, type Version } from '../../client/wire/messages.ts';
+import type { Topology } from '../cluster/topology.ts';
+import type { Store } from '../store/store.ts';
+import { isBehind, isMet, pieceOf, type Leaf, type Piece } from './exchange-leaf.ts';
+import { blockDigest, blockOf, childBytes, rootsOf, sameBytes, shortChildren, type Answer, type Question } from './exchange-messages.ts';
+
+export interface WalkOptions {
+  readonly peer: string;
+  /** Of all walks, in the order in which they began. */
+  readonly ordinal: number;
+  readonly topology: Topology;
+  readonly store: Pick<Store, 'tree' | 'rows' | 'head' | 'install'>;
+  /** Partitions that both sides keep, in order. */
+  readonly shared: readonly number[];
+  /** Those of them that are to be compared even if the peer's block looks equal. */
+  readonly named: readonly number[];
+  /** Whatever the peer had newer in the partition when this walk began is here. `collected`: what the peer says of it. */
+  readonly passed: (peer: string, partition: number, ordinal: number, collected: number) => void;
+  /** Keys of ours, in a leaf that differs, of which the peer has no trace although it would have one if they had not been deleted up to `collected`. */
+  readonly vanished: (partition: number, collected: number, keys: readonly Key[]) => void;
+  /** The peer has another value of the same version. */
+  readonly conflicting: (key: Key, version: Version) => void;
+}
+
+const blocksPerQuestion = 64;
+const partitionsPerQuestion = 64;
+const nodesPerQuestion = 64;
+const leavesPerQuestion = 256;
+const rowsPerQuestion = 512;
+const keysPerQuestion = 256;
+
+interface Node {
+  readonly partition: number;
+  readonly level: number;
+  readonly index: number;
+}
+
+/** A partition that differs. */
+interface Open {
+  collected: number;
+  /** All that was listed there has come. */
+  isComplete: boolean;
+  /** Nodes and leaves not gone through yet. */
+  left: number;
+}
+
+export class Walk {
+  readonly #options: WalkOptions;
+  readonly #blocks: number[];
+  readonly #partitions: number[];
+  readonly #nodes: Node[] = [];
+  #leaves: Leaf[] = [];
+  #again: Leaf[] = [];
+  #wanted: Key[] = [];
+  /** Leaves that are done when what is wanted has come. */
+  #finished: number[] = [];
+  readonly #open = new Map<number, Open>();
+  /** What the present question is about. */
+  #asked: { readonly leaf: Leaf; readonly piece: Piece }[] = [];
+  #askedNodes: Node[] = [];
+  #askedPartitions = new Set<number>();
+  /** Partitions that differed, versions that came, and whether the peer is busy catching up itself. */
+  differing = 0;
+  gained = 0;
+  isPeerBusy = false;
+
+  constructor(options: WalkOptions) {
+    this.#options = options;
+    this.#blocks = [...new Set(options.shared.map(blockOf))];
+    this.#partitions = [...options.named];
+  }
+
+  /** Partitions not gone through yet, at most. */
+  get partitionsLeft(): number {
+    return this.#open.size + this.#partitions.length + (this.#blocks.length > 0 ? this.#options.shared.length : 0);
+  }
+
+  /** The next question, or null at the end. `isThorough`: fingerprints may be told now; else leaves that need them are left for another time. */
+  question(request: number, isThorough: boolean): Question | null {
+    const { store: { tree }, shared } = this.#options;
+    if (this.#wanted.length > 0) return [Tag.pull, request, this.#wanted.slice(0, keysPerQuestion)];
+    for (const partition of this.#finished.splice(0)) this.#closeOne(partition);
+    if (this.#leaves.length === 0 && this.#nodes.length === 0 && this.#partitions.length === 0 && this.#blocks.length === 0 && isThorough) this.#leaves = this.#again.splice(0);
+    if (this.#leaves.length > 0) return this.#list(request);
+    const [node] = this.#nodes;
+    if (node !== undefined) {
+      const count = this.#nodes.findIndex(({ partition, level }) => partition !== node.partition || level !== node.level);
+      this.#askedNodes = this.#nodes.splice(0, Math.min(nodesPerQuestion, count < 0 ? this.#nodes.length : count));
+      return [Tag.descend, request, node.partition, node.level, this.#askedNodes.map(({ index }) => index)];
+    }
+    if (this.#partitions.length > 0) {
+      const partitions = this.#partitions.splice(0, partitionsPerQuestion);
+      this.#askedPartitions = new Set(partitions);
+      return [Tag.compare, request, partitions, rootsOf(tree, partitions)];
+    }
+    if (this.#blocks.length > 0) {
+      const blocks = this.#blocks.splice(0, blocksPerQuestion);
+      return [Tag.blocks, request, blocks, Buffer.concat(blocks.map((block) => blockDigest(tree, shared.filter((partition) => blockOf(partition) === block))))];
+    }
+    return null;
+  }
+
+  /** Precondition: it answers the question asked last. */
+  answered(answer: Answer): void {
+    switch (answer[0]) {
+      case Tag.roots: return this.#onRoots(answer);
+      case Tag.differ: return this.#onDiffer(answer);
+      case Tag.children: return this.#onChildren(answer);
+      case Tag.listed: return this.#onListed(answer);
+      case Tag.pulled: return this.#onPulled(answer);
+    }
+  }
+
+  #onRoots([, , isBusy, differing]: Roots): void {
+    const { store: { tree }, shared, named } = this.#options;
+    this.isPeerBusy ||= isBusy;
+    for (let i = 0; i < differing.length; i += 2) {
+      const partitions = shared.filter((partition) => blockOf(partition) === differing[i]);
+      const roots = differing[i + 1] as Uint8Array;
+      partitions.forEach((partition, k) => {
+        if (!named.includes(partition) && !sameBytes(tree.root(partition), roots.subarray(k * 16, (k + 1) * 16))) this.#partitions.push(partition);
+      });
+    }
+  }
+
+  #onDiffer([, , partitions]: Differ): void {
+    const { peer, ordinal, passed } = this.#options;
+    for (let i = 0; i < partitions.length; i += 3) {
+      const [partition, collected, children] = partitions.slice(i, i + 3) as [number, number, Uint8Array];
+      if (!this.#askedPartitions.delete(partition)) continue;
+      if (children.length > 0) {
+        this.differing++;
+        this.#open.set(partition, { collected, isComplete: true, left: 1 });
+        this.#expand({ partition, level: 0, index: 0 }, children);
+      } else passed(peer, partition, ordinal, collected);
+    }
+  }
+
+  #onChildren([, , digests]: Children): void {
+    const bytes = 16 * childBytes;
+    this.#askedNodes.splice(0).forEach((node, i) => this.#expand(node, digests.subarray(i * bytes, (i + 1) * bytes)));
+  }
+
+  /** Puts those children of a node that differ on the list, in its place. */
+  #expand(node: Node, theirs: Uint8Array): void {
+    const { tree } = this.#options.store;
+    const { partition, level } = node;
+    const ours = shortChildren(tree, partition, level, node.index);
+    const open = this.#open.get(partition) as Open;
+    for (let child = 0; child * childBytes < ours.length; child++) {
+      const [from, to] = [child * childBytes, (child + 1) * childBytes];
+      if (sameBytes(ours.subarray(from, to), theirs.subarray(from, to))) continue;
+      const index = node.index * 16 + child;
+      open.left++;
+      if (level + 1 < tree.depth) this.#nodes.push({ partition, level: level + 1, index });
+      else this.#leaves.push({ partition, leaf: index, after: null, isThorough: false });
+    }
+    this.#finished.push(partition);
+  }
+
+  /** As many leaves as may be gone through in one turn. Only the first may be begun already, and only the last may be told of in part. */
+  #list(request: number): Question {
+    const { store } = this.#options;
+    const fields: (number | Version | Uint8Array | null)[] = [];
+    const after = this.#leaves[0]?.after ?? null;
+    let until: Key | null = null;
+    this.#asked = [];
+    for (let rowsLeft = rowsPerQuestion; this.#leaves.length > 0 && this.#asked.length < leavesPerQuestion && rowsLeft > 0 && until === null;) {
+      const leaf = this.#leaves.shift() as Leaf;
+      const piece = pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf.isThorough, request, rowsLeft);
+      this.#asked.push({ leaf, piece });
+      fields.push(leaf.partition, leaf.leaf, piece.above, piece.have);
+      until = piece.until;
+      rowsLeft -= piece.versions.length;
+    }
+    return [Tag.list, request, fields, after, until];
+  }
+
+  #onListed([, , said, news, others, cutAt]: Listed): void {
+    this.#install(news);
+    const named = new Set<Key>();
+    for (let i = 0; i < news.length; i += 3) named.add(news[i] as Key);
+    for (let i = 0; i < others.length; i += 3) {
+      const [key, version, checksum] = others.slice(i, i + 3) as [Key, Version, number];
+      const head = this.#options.store.head(key);
+      named.add(key);
+      if (version > (head?.version ?? 0)) this.#wanted.push(key);
+      else if (version === head?.version && checksum !== head.checksum) this.#options.conflicting(key, version);
+    }
+    const asked = this.#asked.splice(0);
+    const count = Math.min(asked.length, said.length / 3);
+    // What was not covered, and what is left of the last one, comes first again.
+    const rest = asked.slice(Math.max(1, count)).map(({ leaf }) => leaf);
+    for (let i = 0; i < count; i++) {
+      const { leaf, piece } = asked[i] as (typeof asked)[number];
+      const [collected, digest, met] = said.slice(3 * i, 3 * i + 3) as [number, Uint8Array, Uint8Array | null];
+      const end = i === count - 1 ? cutAt : null;
+      const open = this.#open.get(leaf.partition) as Open;
+      open.collected = Math.min(open.collected, collected);
+      if (met !== null) this.#tellVanished(leaf.partition, collected, piece, met, named, end);
+      const after = end ?? piece.until;
+      if (after !== null) rest.unshift({ ...leaf, after });
+      else this.#endOf(leaf, piece, digest);
+    }
+    this.#leaves.unshift(...rest);
+  }
+
+  #endOf(leaf: Leaf, { above }: Piece, digest: Uint8Array): void {
+    const { tree } = this.#options.store;
+    const hadNothing = above === 0 && leaf.after === null;
+    if (leaf.isThorough || hadNothing || sameBytes(tree.node(leaf.partition, tree.depth, leaf.leaf), digest)) this.#finished.push(leaf.partition);
+    else this.#again.push({ ...leaf, after: null, isThorough: true });
+  }
+
+  #tellVanished(partition: number, collected: number, { versions }: Piece, met: Uint8Array, named: ReadonlySet<Key>, end: Key | null): void {
+    const keys = versions.filter(([key, version], i) => version <= collected && !isMet(met, i) && !named.has(key) && (end === null || !isBehind(key, end))).map(([key]) => key);
+    if (keys.length > 0) this.#options.vanished(partition, collected, keys);
+  }
+
+  #onPulled([, , entries]: Pulled): void {
+    this.#install(entries);
+    // The answer holds the first of the keys asked for, as many as fit; an empty one says that the first is gone.
+    const gone = this.#wanted.splice(0, Math.max(1, entries.length / 3));
+    const open = this.#open.get(this.#options.topology.partitionOf(gone[0] as Key));
+    if (entries.length === 0 && open !== undefined) open.isComplete = false;
+  }
+
+  #install(entries: readonly (Key | Version | Value)[]): void {
+    const { topology, store } = this.#options;
+    for (let i = 0; i < entries.length; i += 3) {
+      const key = entries[i] as Key;
+      const partition = topology.partitionOf(key);
+      if (topology.isMine(partition) && store.install(partition, key, entries[i + 1] as Version, entries[i + 2] as Value)) this.gained++;
+    }
+  }
+
+  #closeOne(partition: number): void {
+    const open = this.#open.get(partition);
+    if (open === undefined || --open.left > 0) return;
+    this.#open.delete(partition);
+    const { peer, ordinal, passed } = this.#options;
+    if (open.isComplete) passed(peer, partition, ordinal, open.collected);
+  }
+}
