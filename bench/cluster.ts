@@ -212,7 +212,8 @@ function after(delayMs: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, delayMs).unref());
 }
 
-async function freePorts(count: number): Promise<number[]> {
+/** Of the loopback interface, at the time of the call. */
+export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
     const port = portMin + Math.floor(Math.random() * (portMax - portMin));

@@ -1,13 +1,15 @@
 /** A database as the harness starts it, on this machine, for as long as it is measured. */
 import type { Session } from './session.ts';
 
-export const targetNames = ['dtp'] as const;
+export const targetNames = ['dtp', 'etcd', 'zookeeper', 'postgres', 'redis'] as const;
 export type TargetName = (typeof targetNames)[number];
 
 /** All that a client's process needs to know to connect; it travels as a message. */
 export interface Address {
   readonly target: TargetName;
   readonly urls: readonly string[];
+  /** Where clients that must may keep files; it goes when the servers stop. */
+  readonly directory?: string | undefined;
   /** Of targets that can do the same in several ways: which one. */
   readonly variant?: string | undefined;
 }

@@ -5,6 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { targets } from '../../bench/targets/registry.ts';
+import { targetNames } from '../../bench/targets/target.ts';
 import { commitProtocols } from '../../client/wire/protocols.ts';
 
 const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
@@ -37,10 +39,20 @@ describe('the benchmarks', () => {
     expect(readFileSync(path.join(out, 'protocols.svg'), 'utf8')).toMatch(/^<svg/);
   });
 
-  it('measure figures without a command, and verify them', async () => {
-    const { code, output } = await bench('--workload', 'transfer', '--callers', '4', '--seconds', '1', '--rounds', '1', '--out', path.join(directory, 'figures'));
+  it('measure an open loop of several processes without a command, in rounds', async () => {
+    const { code, output } = await bench('--workload', 'ycsb-d,hot-call', '--rate', '50', '--seconds', '1', '--rounds', '2', '--clients', '2', '--keys', '50', '--out', path.join(directory, 'figures'));
     expect(code).toBe(0);
     expect(output).toContain('All that was acknowledged is there.');
+    const { figures, measurements } = JSON.parse(readFileSync(path.join(directory, 'figures', 'figures.json'), 'utf8')) as { figures: { workload: string; rate: number }[]; measurements: unknown[] };
+    expect(figures.map(({ workload, rate }) => [workload, rate])).toEqual([['ycsb-d', 50], ['hot-call', 50]]);
+    expect(measurements).toHaveLength(4);
+  });
+
+  it.each(targetNames.map((name) => [name] as const))('measure %s, if it is installed, and else say what to install', async (name) => {
+    const { code, output } = await bench('--target', name, '--workload', 'transfer', '--callers', '4', '--seconds', '1', '--rounds', '1', '--keys', '50', '--out', path.join(directory, name));
+    const missing = targets[name].missing();
+    expect(output).toContain(missing ?? 'All that was acknowledged is there.');
+    expect(code).toBe(missing === null ? 0 : 1);
   });
 
   it.each([
