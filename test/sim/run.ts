@@ -10,6 +10,7 @@ import { Random } from './random.ts';
 import { StepBoundExceeded } from './scheduler.ts';
 import { printBytes } from './story/print.ts';
 import { World } from './world.ts';
+import { passBy } from './workloads/passers-by.ts';
 import type { Workload } from './workloads/workload.ts';
 import { workloads } from './workloads/registry.ts';
 
@@ -139,9 +140,13 @@ class Run {
     this.#nemesis.start();
     this.#endMs = this.#world.nowMs + this.#plan.durationMs;
     for (const client of this.#plan.clients) {
+      for (const node of client.turnedAwayBy) this.#world.network.refuse(node, clientName(client.number));
       this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols }, (context) => this.#work(client, context));
     }
-    const { durationMs } = this.#plan;
+    const { durationMs, passerByPauseMs, protocols } = this.#plan;
+    if (passerByPauseMs !== null) {
+      this.#cluster.addClient('passer-by', { random: this.#random.fork('passer-by'), hasty: true, protocols }, (client) => this.#passBy(client, passerByPauseMs));
+    }
     await this.#until(() => this.#cluster.clientsDone || this.#world.nowMs >= this.#endMs, durationMs, () => '');
     this.#nemesis.stop();
     this.#cluster.over = true;
@@ -156,6 +161,13 @@ class Run {
       const pause = client.random.exponential(client.random.chance(1 / burst) ? pauseMs * burst : 1);
       // Nobody sleeps past the end: a client that is not done then counts as stuck.
       await client.sleep(Math.max(0, Math.min(pause, this.#endMs - this.#world.nowMs)));
+    }
+  }
+
+  async #passBy(client: Client, pauseMs: number): Promise<void> {
+    while (!client.over() && this.#cluster.workingClientCount > 1) {
+      await passBy(client);
+      await client.sleep(Math.max(0, Math.min(client.random.exponential(pauseMs), this.#endMs - this.#world.nowMs)));
     }
   }
 

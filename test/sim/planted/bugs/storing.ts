@@ -43,9 +43,22 @@ export const storingBugs: readonly PlantedBug[] = [
     patches: [{ module: versions, find: 'this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);', replace: 'if (value !== null) this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);' }],
   },
   {
-    name: 'outcome-without-writes',
-    wrong: 'An outcome is journalled without the writes, also where no vote of the replica’s own has journalled them before.',
-    patches: [{ module: 'node/txn/participant.ts', find: 'decision, journalled ? null : values]);', replace: 'decision, null]);' }],
+    name: 'outcome-replayed-without-writes',
+    wrong: 'A restart applies the writes that stand in the outcome’s own record, and forgets those that were journalled with the vote.',
+    patches: [{
+      module: 'node/txn/ledger.ts',
+      find: '  replay(record: JournalRecord): void {\n    this.#apply(record);\n',
+      replace: `  replay(record: JournalRecord): void {
+    if (record[0] === Kind.outcome && record[5] === null) {
+      const txn = this.find({ node: record[1], incarnation: record[2], number: record[3] });
+      if (txn?.state === 'prepared' && txn.body !== null) {
+        this.#unlock(txn, this.parse(txn.body));
+        txn.body = null;
+      }
+    }
+    this.#apply(record);
+`,
+    }],
   },
   {
     name: 'torn-tail-believed',
