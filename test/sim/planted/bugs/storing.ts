@@ -14,7 +14,7 @@ export const storingBugs: readonly PlantedBug[] = [
     name: 'journal-begins-too-late',
     wrong: 'The first slice of a checkpoint already says that the journal counts only from the present segment on.',
     patches: [
-      { module: checkpoint, find: '  let slice = emptySlice();\n  for (const partition of', replace: '  let slice = emptySlice();\n  slice.puts.push(journalPut({ first, ...journal.durable }));\n  for (const partition of' },
+      { module: checkpoint, find: '  let slice = emptySlice();\n  for (const place of', replace: '  let slice = emptySlice();\n  slice.puts.push(journalPut({ first, ...journal.durable }));\n  for (const place of' },
     ],
   },
   {
@@ -67,7 +67,7 @@ export const storingBugs: readonly PlantedBug[] = [
   },
   {
     name: 'exchange-overlooks-leaves',
-    wrong: 'Anti-entropy compares all but the last leaf of each partition.',
-    patches: [{ module: 'node/heal/exchange.ts', find: 'for (let leaf = 0; leaf * rootBytes < ours.length; leaf++) {', replace: 'for (let leaf = 0; (leaf + 1) * rootBytes < ours.length; leaf++) {' }],
+    wrong: 'Anti-entropy compares all but the last child of each node of the tree.',
+    patches: [{ module: 'node/heal/exchange-walk.ts', find: 'for (let child = 0; child * childBytes < ours.length; child++) {', replace: 'for (let child = 0; (child + 1) * childBytes < ours.length; child++) {' }],
   },
 ];
