@@ -138,6 +138,7 @@ export class Node {
       runtime: this.#runtime, timing: this.#config.timing, healing: this.#config.healing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
+      status: () => this.status,
     });
     const { url } = this.#topology.view.members.find(({ id }) => id === this.#topology.self) ?? { url: '' };
     this.#listener = this.#runtime.listen(url, (connection) => this.#accept(connection), (error) => {
@@ -209,6 +210,9 @@ export class Node {
     [Tag.settle]: (client, message) => this.#part.settling.onSettle(client, message),
     [Tag.status]: (client, [, request]) => client.send([Tag.statusIs, request, this.status]),
     [Tag.explain]: (client, [, request, node, incarnation, number]) => client.send([Tag.explained, request, this.#chronicle.of({ node, incarnation, number })]),
+    [Tag.audit]: (client, message) => this.#part.audits.onAudit(client, message),
+    [Tag.auditKeys]: (client, message) => this.#part.audits.onAuditKeys(client, message),
+    [Tag.heal]: (client, message) => this.#part.audits.onHeal(client, message),
     [Tag.keepPoint]: (client, message) => this.#part.recoveryPoints.onKeep(client, message),
     [Tag.removePoint]: (client, message) => this.#part.recoveryPoints.onRemove(client, message),
     [Tag.listPoints]: (client, message) => this.#part.recoveryPoints.onList(client, message),

@@ -312,6 +312,13 @@ export class Store {
     else if (this.#state === 'open') this.#takeOut(partition);
   }
 
+  /** What was found in a partition is not what its digests are of: rows were changed or lost on the disk. Makes the digests those of its rows, and the partition doubtful. */
+  mend(partition: number): void {
+    this.#runtime.log.error({ partition }, 'rows of a partition are not those that its digests are of');
+    this.#doubts.doubt([partition], 'the rows of a partition were not those that its digests were of');
+    this.#takeOut(partition);
+  }
+
   #takeOut(partition: number): void {
     // Together, or a crash would leave neither the damage nor the doubt.
     this.#tableWriter.write([...this.#versions.withoutDamage(partition), this.#doubts.put()], () => {});

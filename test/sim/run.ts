@@ -58,6 +58,8 @@ const healingMsMax = 120_000;
 /** Events of one run; the longest that ends takes less than a tenth of them. */
 const stepsMax = 5_000_000;
 const lookMs = 50;
+const verificationsMax = 20;
+const verificationPauseMs = 2_000;
 const differencesMax = 10;
 
 /** Runs a seed: one plan, drawn from it. Throws RangeError for a workload or fault that there is not. */
@@ -177,8 +179,23 @@ class Run {
     await this.#until(() => unhealed(this.#cluster) === null, healingMsMax, () => `not-healed: ${healingMsMax} ms after the faults, ${unhealed(this.#cluster)}`);
     this.#healedMs = this.#world.nowMs - fromMs;
     this.#cluster.over = false;
-    this.#cluster.addClient('reader', { random: this.#random.fork('reader'), hasty: false }, (client) => this.#workload.finish(client));
+    this.#cluster.addClient('reader', { random: this.#random.fork('reader'), hasty: false }, async (client) => {
+      await this.#workload.finish(client);
+      await this.#verify(client);
+    });
     await this.#until(() => this.#cluster.clientsDone, farewellMsMax, () => 'reads-stuck: the last reads come to no end');
+  }
+
+  /** What an operator does in the end. Damage that nobody has read so far is found now, and mended. */
+  async #verify({ db, sleep }: Client): Promise<void> {
+    if (this.#cluster.lost.size > 0) return;
+    for (let attempt = 1; ; attempt++) {
+      const { identical, nodes, divergent } = await db.verify();
+      if (identical) return;
+      if (attempt === verificationsMax) throw new Failure(`not-identical: verification still finds ${JSON.stringify({ nodes, divergent }).slice(0, 1_000)}`);
+      await db.heal();
+      await sleep(verificationPauseMs);
+    }
   }
 
   async #compareDisks(): Promise<void> {
