@@ -1,6 +1,7 @@
 /** `npm run bench`: each measurement is a file beside this one. */
 import { Command } from 'commander';
 import { registerFigures } from './figures/command.ts';
+import { registerCompare } from './figures/compare.ts';
 import { registerHealing } from './healing/command.ts';
 import { runProgram } from './options.ts';
 import { registerProtocols } from './protocols.ts';
@@ -9,9 +10,12 @@ const program = new Command('npm run bench --').description('Measures a cluster 
 Without a command: figures. Each has options of its own:
   npm run bench -- figures --help
   npm run bench -- --workload put --callers 1,64 --seconds 10
+  npm run bench -- --target dtp,etcd,zookeeper --callers 64
+  npm run bench -- compare old.json new.json
   npm run bench -- healing --keys 100000
   npm run bench -- protocols --out bench-results`);
 registerFigures(program);
+registerCompare(program);
 registerHealing(program);
 registerProtocols(program);
 await runProgram(program);

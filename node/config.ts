@@ -73,6 +73,8 @@ const timing = section({
   outcomeRetentionMs: whole(1_000, 86_400_000).default(limits.outcomeRetentionMs),
   /** Replicas compare their digests this often even if nothing went wrong: 16 bytes a partition, so it may be often. */
   healIntervalMs: whole(100, 86_400_000).default(30_000),
+  /** What deleted keys leave behind is taken away this often. It costs a checkpoint at each replica and space meanwhile, and nothing else: a minute is seldom enough for the one and often enough for the other. */
+  tombstoneCollectionIntervalMs: whole(100, 86_400_000).default(60_000),
 });
 
 const store = section({

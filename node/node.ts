@@ -83,7 +83,7 @@ export class Node {
 
   /** What `dtp status` shows. */
   get status(): Record<string, unknown> {
-    const { coordinator, participant, commits, recovery, blocked, peers, exchange, reads } = this.#parts as Parts;
+    const { coordinator, participant, commits, recovery, blocked, peers, exchange, collection, reads } = this.#parts as Parts;
     return {
       id: this.#topology.self,
       incarnation: this.#store.incarnation,
@@ -112,6 +112,7 @@ export class Node {
       ...peers.counters,
       messages: peers.sent,
       lag: { ...exchange.lag, ...exchange.counters, peers: exchange.agreements },
+      tombstones: { kept: this.#store.versions.tombstones.keptTotal, collected: collection.counters.tombstonesCollected, rounds: collection.counters.rounds },
       /** Equal on nodes that replicate the same partitions and hold the same versions. */
       digest: Buffer.from(this.#store.digest()).toString('hex'),
       store: this.#store.stats,
@@ -138,7 +139,6 @@ export class Node {
       runtime: this.#runtime, timing: this.#config.timing, healing: this.#config.healing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
-      status: () => this.status,
     });
     const { url } = this.#topology.view.members.find(({ id }) => id === this.#topology.self) ?? { url: '' };
     this.#listener = this.#runtime.listen(url, (connection) => this.#accept(connection), (error) => {
@@ -199,6 +199,10 @@ export class Node {
     [Tag.pull]: (from, message) => this.#part.exchange.onQuestion(from, message),
     [Tag.pulled]: (from, message) => this.#part.exchange.onAnswer(from, message),
     [Tag.repair]: (from, message) => this.#part.exchange.onRepair(from, message),
+    [Tag.cut]: (from, message) => this.#part.collection.onCut(from, message),
+    [Tag.bar]: (from, message) => this.#part.collection.onBar(from, message),
+    [Tag.barred]: (from, message) => this.#part.collection.onBarred(from, message),
+    [Tag.collect]: (from, message) => this.#part.collection.onCollect(from, message),
   };
 
   readonly #fromClients: ClientHandlers = {
@@ -210,9 +214,6 @@ export class Node {
     [Tag.settle]: (client, message) => this.#part.settling.onSettle(client, message),
     [Tag.status]: (client, [, request]) => client.send([Tag.statusIs, request, this.status]),
     [Tag.explain]: (client, [, request, node, incarnation, number]) => client.send([Tag.explained, request, this.#chronicle.of({ node, incarnation, number })]),
-    [Tag.audit]: (client, message) => this.#part.audits.onAudit(client, message),
-    [Tag.auditKeys]: (client, message) => this.#part.audits.onAuditKeys(client, message),
-    [Tag.heal]: (client, message) => this.#part.audits.onHeal(client, message),
     [Tag.keepPoint]: (client, message) => this.#part.recoveryPoints.onKeep(client, message),
     [Tag.removePoint]: (client, message) => this.#part.recoveryPoints.onRemove(client, message),
     [Tag.listPoints]: (client, message) => this.#part.recoveryPoints.onList(client, message),
@@ -312,7 +313,7 @@ export class Node {
     const { tickIntervalMs } = this.#config.timing;
     this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
     this.#loopback.during(() => {
-      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.pacer, this.#part.exchange]) part.tick();
+      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.pacer, this.#part.exchange, this.#part.collection]) part.tick();
       this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();

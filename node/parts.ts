@@ -4,7 +4,7 @@ import type { Loopback } from './cluster/outbox.ts';
 import { Peers } from './cluster/peers.ts';
 import type { Topology } from './cluster/topology.ts';
 import type { Healing, Timing } from './config.ts';
-import { Audits } from './heal/audit.ts';
+import { Collection } from './heal/collection.ts';
 import { Doubt } from './heal/doubt.ts';
 import { Exchange } from './heal/exchange.ts';
 import { Pacer } from './heal/pacer.ts';
@@ -42,8 +42,6 @@ export interface Core {
   /** A message of a peer, its shape checked. */
   readonly received: (from: string, session: Session, message: SessionMessage) => void;
   readonly peerUp: (node: string) => void;
-  /** What clients are told of this node. */
-  readonly status: () => unknown;
 }
 
 export interface Parts {
@@ -62,12 +60,12 @@ export interface Parts {
   readonly exchange: Exchange;
   readonly doubt: Doubt;
   readonly vouching: Vouching;
+  readonly collection: Collection;
   readonly recoveryPoints: RecoveryPoints;
-  readonly audits: Audits;
 }
 
 /** Precondition: the store is open. */
-export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp, status }: Core): Parts {
+export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp }: Core): Parts {
   const { storeId, incarnation } = store;
   const nowMs = () => runtime.clock.monotonicMs();
   const randomUint32 = () => runtime.randomUint32();
@@ -108,10 +106,15 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
   const pacer = new Pacer({ nowMs, bytesPerSecondMax: healing.bytesPerSecondMax });
   const exchange = new Exchange({
     ...shared, pacer, intervalMs: timing.healIntervalMs,
-    collectedOf: () => 0,
-    passed: (peer, partition, ordinal) => doubt.passed(peer, partition, ordinal),
-    vanished: () => {},
+    // Of a doubtful copy it proves nothing that a key is absent.
+    collectedOf: (partition) => (store.doubts.isSure(partition) ? store.versions.tombstones.collected(partition) : 0),
+    passed: (peer, partition, ordinal, collected) => {
+      if (collection.passed(partition, collected)) doubt.passed(peer, partition, ordinal);
+    },
+    vanished: (partition, collected, keys) => collection.vanished(partition, collected, keys),
+    missed: (partition, key) => collection.missed(partition, key),
   });
+  const collection = new Collection({ ...shared, intervalMs: timing.tombstoneCollectionIntervalMs });
   const vouching = new Vouching({ ...shared, nextNumber: () => commits.nextNumber });
   const doubt = new Doubt({ ...shared, hurry: (peer) => exchange.hurry(peer), doubted: (partition) => vouching.doubted(partition) });
   const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
@@ -121,10 +124,8 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
     ...shared, recovery, roundTimeoutMs: timing.recoveryDelayMs, wallMs: () => runtime.clock.wallMs(), fatal: (reason, details) => runtime.fatal(reason, details),
   });
   const closing = new Closing(shared);
-  const hurry = () => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.hurry(id));
-  const audits = new Audits({ ...shared, after: (delayMs, action) => runtime.after(delayMs, action), hurry, status });
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
-  store.intake.onRelief = () => during(hurry);
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, recoveryPoints, audits };
+  store.intake.onRelief = () => during(() => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.hurry(id)));
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, recoveryPoints };
 }

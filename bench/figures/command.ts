@@ -11,7 +11,7 @@ import { Option, type Command } from 'commander';
 import { exitOnSignals } from '../cluster.ts';
 import { distributions, type Distribution } from '../load/choosers.ts';
 import { whole, wholes, word, words } from '../options.ts';
-import { writeReport, type Report } from '../report/report.ts';
+import { writeFiles } from '../report/files.ts';
 import { milliseconds, number } from '../report/table.ts';
 import { targets } from '../targets/registry.ts';
 import { targetNames, type TargetName } from '../targets/target.ts';
@@ -19,6 +19,8 @@ import { describeMachine, machine } from '../usage.ts';
 import { definitionOf, definitions, workloadNames, type WorkloadName } from '../workloads/registry.ts';
 import { valueBytesMin } from '../workloads/workload.ts';
 import { Stand, type Measurement } from './measure.ts';
+import { pageOf } from './page.ts';
+import type { Report } from './report.ts';
 import { summarize } from './summary.ts';
 import { figuresTable } from './tables.ts';
 
@@ -98,8 +100,8 @@ async function measure(options: Options): Promise<number> {
   const figures = summarize(measurements);
   say(`\n${figuresTable(figures, options.rounds)}`);
   say(faults.length === 0 ? '\nAll that was acknowledged is there.' : `\n${faults.length} FAULTS:\n${faults.slice(0, 20).join('\n')}`);
-  const files = writeReport(options.out, 'figures', { format: 1, kind: 'figures', machine: here, settings: { ...options }, targets: [...about.values()], fills, figures, measurements, faults });
-  say(`Written: ${files.join(', ')}`);
+  const report: Report = { format: 1, kind: 'figures', machine: here, settings: { ...options }, targets: [...about.values()], fills, figures, measurements, faults };
+  say(`Written: ${writeFiles(options.out, 'figures', report, pageOf(report)).join(', ')}`);
   return faults.length === 0 ? 0 : 1;
 }
 

@@ -1,5 +1,5 @@
 /** From the measurements of several rounds to the figures that are told: medians with their spread, and distributions of all calls. */
-import { decode, encode, longestMs, merged, percentileMs } from '../load/histogram.ts';
+import { encode, longestMs, merged } from '../load/histogram.ts';
 import { spreadOf, type Spread } from '../report/spread.ts';
 import type { TargetName } from '../targets/target.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
@@ -58,9 +58,4 @@ function figureOf(rounds: readonly Measurement[]): Figure {
     processorShare: Object.fromEntries(Object.keys(processorShare).map((name) => [name, spreadOf(rounds.map((round) => round.processorShare[name] ?? Number.NaN)).median])),
     histogram: encode(histogram),
   };
-}
-
-/** For plots: the latency that this share of all calls stayed below. */
-export function latencyAtMs({ histogram }: Pick<Figure, 'histogram'>, percentile: number): number {
-  return percentileMs(decode(histogram), percentile);
 }

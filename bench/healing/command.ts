@@ -6,14 +6,13 @@
  * meanwhile, and how long a killed node takes to be back. In the end the nodes must agree and every value must be the
  * one written last.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import type { Command } from 'commander';
 import { connect } from '../../client/index.ts';
 import { agreement } from '../agreement.ts';
 import { exitOnSignals, LocalCluster } from '../cluster.ts';
 import { Load } from '../load/client.ts';
 import { whole } from '../options.ts';
+import { writeFiles } from '../report/files.ts';
 import { dtp } from '../targets/dtp.ts';
 import { describeMachine, machine } from '../usage.ts';
 import { Dataset } from './dataset.ts';
@@ -117,10 +116,7 @@ async function measure(options: Options): Promise<number> {
   if (foreground !== null) say(`\nCallers meanwhile, ${options.rate} transfers/s asked for:\n\n${foregroundTable(foreground)}`);
   if (restarts.length > 0) say(`\nRestarts after SIGKILL, the journal at its largest:\n\n${restartTable(restarts)}`);
   say(faults.length === 0 ? '\nAll replicas agree, and all that was acknowledged is there.' : `\n${faults.length} FAULTS:\n${faults.slice(0, 20).join('\n')}`);
-  mkdirSync(options.out, { recursive: true });
-  const file = path.join(options.out, 'healing.json');
-  writeFileSync(file, `${JSON.stringify({ format: 1, kind: 'healing', machine: here, settings: options, ...results }, null, 2)}\n`);
-  say(`Written: ${file}`);
+  say(`Written: ${writeFiles(options.out, 'healing', { format: 1, kind: 'healing', machine: here, settings: options, ...results }, null).join(', ')}`);
   return faults.length === 0 ? 0 : 1;
 }
 

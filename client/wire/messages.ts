@@ -50,9 +50,10 @@ export const Tag = {
 
   blocks: 40, roots: 41, compare: 42, differ: 43, descend: 44, children: 45, list: 46, listed: 47, pull: 48, pulled: 49, repair: 50,
 
+  cut: 51, bar: 52, barred: 53, collect: 54,
+
   get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74, settle: 75,
   keepPoint: 76, removePoint: 77, listPoints: 78, points: 79,
-  audit: 80, audited: 81, auditKeys: 82, auditedKeys: 83, heal: 84,
 } as const;
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
@@ -127,15 +128,15 @@ export type Blocks = [T['blocks'], request: number, blocks: number[], digests: U
 export type Roots = [T['roots'], request: number, isBusy: boolean, differing: (number | Uint8Array)[]];
 /** `roots`: 16 bytes per partition. */
 export type Compare = [T['compare'], request: number, partitions: number[], roots: Uint8Array];
-/** Flat: partition, collected, 8 bytes of each of its root's 16 children, or none if the roots are equal. */
-export type Differ = [T['differ'], request: number, partitions: (number | Uint8Array)[]];
+/** Flat: partition, isSure, collected, 8 bytes of each of its root's 16 children, or none if the roots are equal. */
+export type Differ = [T['differ'], request: number, partitions: (number | boolean | Uint8Array)[]];
 /** `level`: of the nodes, in this partition's tree. */
 export type Descend = [T['descend'], request: number, partition: number, level: number, nodes: number[]];
 /** 8 bytes of each of the 16 children of each of the nodes. */
 export type Children = [T['children'], request: number, digests: Uint8Array];
 /**
  * Flat: partition, leaf, above, have. What is newer than `above` is wanted with its value; if `have` is not nil, of the rest is wanted what is not
- * among its fingerprints (2 bytes each). Only what is behind `after` in the first leaf, and up to `until` in the last.
+ * among its fingerprints (4 bytes each). Only what is behind `after` in the first leaf, and up to `until` in the last.
  */
 export type List = [T['list'], request: number, leaves: (number | Version | Uint8Array | null)[], after: Key | null, until: Key | null];
 /**
@@ -148,6 +149,16 @@ export type Pull = [T['pull'], request: number, keys: Key[]];
 export type Pulled = [T['pulled'], request: number, entries: (Key | Version | Value)[]];
 /** Committed versions newer than those that the receiver has just told. Flat: key, version, value. */
 export type Repair = [T['repair'], entries: (Key | Version | Value)[]];
+
+/* Collection of tombstones, between nodes. `at`, a timestamp, names the round. */
+/** Keep account of what these partitions hold up to there. */
+export type Cut = [T['cut'], at: number, partitions: number[]];
+/** Vote for no write to these partitions up to there any more, and say what you hold up to there. */
+export type Bar = [T['bar'], at: number, partitions: number[]];
+/** The answer, for those partitions in which nothing up to there is undecided: 16 bytes each, durable. */
+export type Barred = [T['barred'], at: number, partitions: number[], digests: Uint8Array];
+/** All replicas of these partitions hold the same up to there: their tombstones are not needed. */
+export type Collect = [T['collect'], at: number, partitions: number[]];
 
 /* Client */
 /** Linearizable reads. */
@@ -185,21 +196,6 @@ export type RemovePoint = [T['removePoint'], request: number, name: string];
 export type ListPoints = [T['listPoints'], request: number];
 /** Flat: name, state, when it was begun (ms since 1970), its bytes; if it failed, an error code and what happened. */
 export type Points = [T['points'], request: number, points: (string | number | null)[]];
-/** Read every row of these partitions, and compute digests from that. */
-export type Audit = [T['audit'], request: number, partitions: number[]];
-/**
- * Flat: partition, its keys (tombstones too), damaged rows that were met, `AuditFact`s, the timestamp up to which its tombstones have been removed,
- * digests of its ranges of hashes, 16 bytes each. The first of those asked for, as many as were done in a moment, one at least; none if the node keeps no replica of the first.
- */
-export type Audited = [T['audited'], request: number, audited: (number | Uint8Array)[]];
-/** Bits. `doubtful`: the node doesn't speak for it until it is healed; `misdigested`: its digests were not those of its rows, so that healing would have passed them by. */
-export const AuditFact = { doubtful: 1, misdigested: 2 } as const;
-/** Which keys are in these ranges (a bit for each, the lowest bit of a byte first)? `after`: continue behind this key. */
-export type AuditKeys = [T['auditKeys'], request: number, partition: number, ranges: Uint8Array, after: Key | null];
-/** Flat: key, version, checksum, 1 for a tombstone, bytes of the value; in an order that all replicas share. `more`: ask again behind the last key. */
-export type AuditedKeys = [T['auditedKeys'], request: number, rows: (Key | number)[], more: boolean];
-/** Compare with all peers now. The answer is `statusIs`. */
-export type Heal = [T['heal'], request: number];
 /** Of a recovery point. The latest that failed is listed until another one is begun. */
 export const PointState = { kept: 0, underWay: 1, failed: 2 } as const;
 export type PointState = (typeof PointState)[keyof typeof PointState];
@@ -210,8 +206,9 @@ export type Message =
   | Vouch | Fenced | Drained | Attest | Attested
   | Peek | Peeked | Confirm | Confirmed | Declined
   | Blocks | Roots | Compare | Differ | Descend | Children | List | Listed | Pull | Pulled | Repair
+  | Cut | Bar | Barred | Collect
   | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle
-  | KeepPoint | RemovePoint | ListPoints | Points | Audit | Audited | AuditKeys | AuditedKeys | Heal;
+  | KeepPoint | RemovePoint | ListPoints | Points;
 
 export type MessageOf<K extends Tag> = Extract<Message, [K, ...unknown[]]>;
 
@@ -294,7 +291,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.blocks]: [uint, flat(uint), bytes],
   [Tag.roots]: [uint, bool, flat(uint, bytes)],
   [Tag.compare]: [uint, flat(uint), bytes],
-  [Tag.differ]: [uint, flat<Check<number | Uint8Array>[]>(uint, uint, bytes)],
+  [Tag.differ]: [uint, flat<Check<number | boolean | Uint8Array>[]>(uint, bool, uint, bytes)],
   [Tag.descend]: [uint, uint, uint, flat(uint)],
   [Tag.children]: [uint, bytes],
   [Tag.list]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, uint, uint, orNull(bytes)), orNull(key), orNull(key)],
@@ -302,6 +299,11 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.pull]: [uint, keys],
   [Tag.pulled]: [uint, flat(key, uint, value)],
   [Tag.repair]: [flat(key, uint, value)],
+
+  [Tag.cut]: [uint, flat(uint)],
+  [Tag.bar]: [uint, flat(uint)],
+  [Tag.barred]: [uint, flat(uint), bytes],
+  [Tag.collect]: [uint, flat(uint)],
 
   [Tag.get]: [uint, uint, uint, keys],
   [Tag.read]: [uint, uint, uint, keys],
@@ -323,11 +325,6 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.removePoint]: [uint, name],
   [Tag.listPoints]: [uint],
   [Tag.points]: [uint, flat<Check<string | number | null>[]>(name, oneOf(PointState), uint, uint, orNull(text), orNull(text))],
-  [Tag.audit]: [uint, partitions],
-  [Tag.audited]: [uint, flat(uint, uint, uint, uint, uint, bytes)],
-  [Tag.auditKeys]: [uint, uint, bytes, orNull(key)],
-  [Tag.auditedKeys]: [uint, flat(key, uint, uint, uint, uint), bool],
-  [Tag.heal]: [uint],
 };
 
 const isReads = flat(key, uint);

@@ -7,7 +7,7 @@ import { blockDigest, blockOf, rootsOf, sameBytes, shortChildren } from './excha
 
 export interface AnswersOptions {
   readonly topology: Topology;
-  readonly store: Pick<Store, 'tree' | 'rows' | 'entry'>;
+  readonly store: Pick<Store, 'tree' | 'rows' | 'entry' | 'doubts'>;
   /**
    * Of keys of which this replica has no trace in the partition, not even a tombstone, those versions were deleted that are not newer than this; 0: it can't
    * say. Asked after the partition was read: reading may find damage.
@@ -39,12 +39,12 @@ export class Answers {
   }
 
   differ([, request, partitions, roots]: Compare): Differ {
-    const { topology, store: { tree }, collectedOf } = this.#options;
-    const answer: (number | Uint8Array)[] = [];
+    const { topology, store: { tree, doubts }, collectedOf } = this.#options;
+    const answer: (number | boolean | Uint8Array)[] = [];
     partitions.forEach((partition, i) => {
       if (!topology.isMine(partition)) return;
       const isEqual = sameBytes(tree.root(partition), roots.subarray(i * digestBytes, (i + 1) * digestBytes));
-      answer.push(partition, collectedOf(partition), isEqual ? nothing : shortChildren(tree, partition, 0, 0));
+      answer.push(partition, doubts.isSure(partition), collectedOf(partition), isEqual ? nothing : shortChildren(tree, partition, 0, 0));
     });
     return [Tag.differ, request, answer];
   }

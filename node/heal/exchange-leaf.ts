@@ -2,8 +2,9 @@
  * What one side says of the versions that it has in a leaf, and how the other side finds what is not among them.
  *
  * A leaf holds some tens of keys, and mostly one or two of them differ. So the asker doesn't have them listed: it tells its newest
- * version, for what it missed is mostly newer than all it has, or a fingerprint of 16 bits for each version. Two versions may
- * have the same fingerprint; but it is salted, so the next time they will not, and until then the leaf's digest still differs.
+ * version, for what it missed is mostly newer than all it has, or a fingerprint of 32 bits for each version. Two versions may
+ * have the same fingerprint; but it is salted, so the next time they will not, and until then the leaf's digest still differs. It must be as good as
+ * unheard of all the same, for who is in doubt believes, after one look at each of a few others, that it knows whatever they know.
  */
 import type { Key, Version } from '../../client/wire/messages.ts';
 import { itemOf, slotOf } from '../store/hash.ts';
@@ -26,7 +27,7 @@ export interface Piece {
   readonly until: Key | null;
 }
 
-const fingerprintBytes = 2;
+const fingerprintBytes = 4;
 
 /** Takes `rowsMax` of the rows at most. */
 export function pieceOf(rows: Iterable<readonly [Key, Row]>, isThorough: boolean, salt: number, rowsMax: number): Piece {
@@ -56,8 +57,9 @@ export class Fingerprints {
     const count = Math.floor(have.length / fingerprintBytes);
     this.met = new Uint8Array(Math.ceil(count / 8));
     this.#salt = salt;
+    const view = new DataView(have.buffer, have.byteOffset, have.byteLength);
     for (let i = 0; i < count; i++) {
-      const fingerprint = (have[2 * i] as number) | ((have[2 * i + 1] as number) << 8);
+      const fingerprint = view.getUint32(i * fingerprintBytes, true);
       const places = this.#places.get(fingerprint);
       if (places === undefined) this.#places.set(fingerprint, [i]);
       else places.push(i);
@@ -87,11 +89,11 @@ function fingerprintOf(key: Key, { version, checksum, tombstone }: Row, salt: nu
   const { a } = itemOf(key, version, checksum, tombstone);
   const [low, high] = [Number(a & 0xffff_ffffn), Number(a >> 32n)];
   const mixed = Math.imul(low ^ salt, 0x9e37_79b1) ^ Math.imul((high + salt) | 0, 0x85eb_ca77);
-  return Math.imul(mixed ^ (mixed >>> 15), 0xc2b2_ae3d) >>> 16;
+  return Math.imul(mixed ^ (mixed >>> 15), 0xc2b2_ae3d) >>> 0;
 }
 
 function packed(fingerprints: readonly number[]): Uint8Array {
   const bytes = Buffer.allocUnsafe(fingerprints.length * fingerprintBytes);
-  fingerprints.forEach((fingerprint, i) => bytes.writeUInt16LE(fingerprint, i * fingerprintBytes));
+  fingerprints.forEach((fingerprint, i) => bytes.writeUInt32LE(fingerprint, i * fingerprintBytes));
   return bytes;
 }

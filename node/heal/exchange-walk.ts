@@ -10,6 +10,7 @@
  */
 import { Tag, type Children, type Differ, type Key, type Listed, type Pulled, type Roots, type Value, type Version } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
+import { checksumOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
 import { isBehind, isMet, pieceOf, type Leaf, type Piece } from './exchange-leaf.ts';
 import { blockDigest, blockOf, childBytes, rootsOf, sameBytes, shortChildren, type Answer, type Question } from './exchange-messages.ts';
@@ -19,7 +20,7 @@ export interface WalkOptions {
   /** Of all walks, in the order in which they began. */
   readonly ordinal: number;
   readonly topology: Topology;
-  readonly store: Pick<Store, 'tree' | 'rows' | 'head' | 'install'>;
+  readonly store: Pick<Store, 'tree' | 'rows' | 'head' | 'versions' | 'install'>;
   /** Partitions that both sides keep, in order. */
   readonly shared: readonly number[];
   /** Those of them that are to be compared even if the peer's block looks equal. */
@@ -28,6 +29,8 @@ export interface WalkOptions {
   readonly passed: (peer: string, partition: number, ordinal: number, collected: number) => void;
   /** Keys of ours, in a leaf that differs, of which the peer has no trace although it would have one if they had not been deleted up to `collected`. */
   readonly vanished: (partition: number, collected: number, keys: readonly Key[]) => void;
+  /** The sure peer has a value of a key that is absent here and, as far as we knew, deleted since: so our copy has lost something. */
+  readonly missed: (partition: number, key: Key) => void;
   /** The peer has another value of the same version. */
   readonly conflicting: (key: Key, version: Version) => void;
 }
@@ -47,6 +50,8 @@ interface Node {
 
 /** A partition that differs. */
 interface Open {
+  /** The peer was not in doubt of it when it was compared. */
+  readonly isSure: boolean;
   collected: number;
   /** All that was listed there has come. */
   isComplete: boolean;
@@ -134,13 +139,15 @@ export class Walk {
   }
 
   #onDiffer([, , partitions]: Differ): void {
-    const { peer, ordinal, passed } = this.#options;
-    for (let i = 0; i < partitions.length; i += 3) {
-      const [partition, collected, children] = partitions.slice(i, i + 3) as [number, number, Uint8Array];
+    const { peer, ordinal, passed, named } = this.#options;
+    for (let i = 0; i < partitions.length; i += 4) {
+      const [partition, isSure, collected, children] = partitions.slice(i, i + 4) as [number, boolean, number, Uint8Array];
       if (!this.#askedPartitions.delete(partition)) continue;
       if (children.length > 0) {
         this.differing++;
-        this.#open.set(partition, { collected, isComplete: true, left: 1 });
+        // It may have on its disk what was deleted long ago. What it has that we have not, others have too, or it will have when it is sure again.
+        if (!isSure && !named.includes(partition)) continue;
+        this.#open.set(partition, { isSure, collected, isComplete: true, left: 1 });
         this.#expand({ partition, level: 0, index: 0 }, children);
       } else passed(peer, partition, ordinal, collected);
     }
@@ -179,7 +186,8 @@ export class Walk {
       const leaf = this.#leaves.shift() as Leaf;
       const piece = pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf.isThorough, request, rowsLeft);
       this.#asked.push({ leaf, piece });
-      fields.push(leaf.partition, leaf.leaf, piece.above, piece.have);
+      // Up to there we have all that there is, or it is deleted.
+      fields.push(leaf.partition, leaf.leaf, Math.max(piece.above, store.versions.tombstones.collected(leaf.partition)), piece.have);
       until = piece.until;
       rowsLeft -= piece.versions.length;
     }
@@ -194,7 +202,8 @@ export class Walk {
       const [key, version, checksum] = others.slice(i, i + 3) as [Key, Version, number];
       const head = this.#options.store.head(key);
       named.add(key);
-      if (version > (head?.version ?? 0)) this.#wanted.push(key);
+      if (head === undefined && checksum !== checksumOf(key, version, null)) this.#tellMissed(key, version);
+      if (this.#options.store.versions.isNewer(this.#options.topology.partitionOf(key), key, version)) this.#wanted.push(key);
       else if (version === head?.version && checksum !== head.checksum) this.#options.conflicting(key, version);
     }
     const asked = this.#asked.splice(0);
@@ -216,8 +225,8 @@ export class Walk {
   }
 
   #endOf(leaf: Leaf, { above }: Piece, digest: Uint8Array): void {
-    const { tree } = this.#options.store;
-    const hadNothing = above === 0 && leaf.after === null;
+    const { tree, versions } = this.#options.store;
+    const hadNothing = above === 0 && leaf.after === null && versions.tombstones.collected(leaf.partition) === 0;
     if (leaf.isThorough || hadNothing || sameBytes(tree.node(leaf.partition, tree.depth, leaf.leaf), digest)) this.#finished.push(leaf.partition);
     else this.#again.push({ ...leaf, after: null, isThorough: true });
   }
@@ -225,6 +234,12 @@ export class Walk {
   #tellVanished(partition: number, collected: number, { versions }: Piece, met: Uint8Array, named: ReadonlySet<Key>, end: Key | null): void {
     const keys = versions.filter(([key, version], i) => version <= collected && !isMet(met, i) && !named.has(key) && (end === null || !isBehind(key, end))).map(([key]) => key);
     if (keys.length > 0) this.#options.vanished(partition, collected, keys);
+  }
+
+  #tellMissed(key: Key, version: Version): void {
+    const { topology, store, missed } = this.#options;
+    const partition = topology.partitionOf(key);
+    if (version <= store.versions.tombstones.collected(partition) && this.#open.get(partition)?.isSure === true) missed(partition, key);
   }
 
   #onPulled([, , entries]: Pulled): void {

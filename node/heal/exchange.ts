@@ -33,6 +33,7 @@ export interface ExchangeOptions {
   readonly collectedOf: AnswersOptions['collectedOf'];
   readonly passed: WalkOptions['passed'];
   readonly vanished: WalkOptions['vanished'];
+  readonly missed: WalkOptions['missed'];
 }
 
 /** Between one exchange and the next if something was taken, for there may be more. */
@@ -169,11 +170,11 @@ export class Exchange {
   }
 
   #begin(peer: string, course: Course): void {
-    const { topology, store, nowMs, passed, vanished } = this.#options;
+    const { topology, store, nowMs, passed, vanished, missed } = this.#options;
     const { shared } = course;
     course.isHurried = false;
     const walk = new Walk({
-      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished,
+      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished, missed,
       conflicting: (key, version) => this.#conflicting(peer, key, version),
     });
     this.#current = { peer, walk, beganAtMs: nowMs(), question: Tag.blocks, request: 0, heardAtMs: nowMs() };

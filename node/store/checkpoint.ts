@@ -10,6 +10,8 @@
  * Invariants, whatever crash comes between two slices:
  * - Nothing reaches the table before the records it came from are durable in the journal.
  * - Each slice carries the digests of its branches as they are with it, so rows and digests in the table match.
+ * - Up to when a partition's tombstones were collected rests on its versions, and rows may go because of it: so it is
+ *   written after the ones and not after the others.
  * - Segments go only after the last slice, which names the first that counts from then on, is durable.
  * - Trust in a partition comes with the last slice, behind the rows on which it rests.
  *
@@ -20,6 +22,7 @@ import type { Put } from '../runtime/runtime.ts';
 import type { Doubts } from './doubts.ts';
 import type { Journal } from './journal.ts';
 import { journalPut } from './meta.ts';
+import { absent } from './heads.ts';
 import type { Generation, OverlayEntry } from './overlay.ts';
 import { bookkeepingPut, dataKey, digestKey, encodeRow, ownerKey } from './rows.ts';
 import type { JournalOwner } from './types.ts';
@@ -68,7 +71,7 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
     parts.write(puts, () => {
       for (const key of keys) {
         const { version, tombstone, checksum } = frozen.entries.get(key) as OverlayEntry;
-        heads.set(key, { version, tombstone, checksum });
+        heads.set(key, version === 0 ? absent : { version, tombstone, checksum });
       }
       next();
     });
@@ -78,30 +81,47 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
 
 /** Each slice is made when the one before is durable. */
 function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [string, Buffer | null][], first: number): Generator<Slice> {
-  const { journal, doubts, versions: { tableDigests }, sliceKeys } = parts;
+  const { journal, doubts, versions: { tableDigests, tombstones }, sliceKeys } = parts;
   let slice = emptySlice();
-  for (const place of [...frozen.keysOf.keys()].sort((a, b) => a - b)) {
-    const partition = Math.floor(place / tableDigests.branchesPerPartition);
-    const branch = place % tableDigests.branchesPerPartition;
-    const digestPut = (): Put => bookkeepingPut(digestKey(partition, branch), tableDigests.branch(partition, branch));
-    const keys = inTableOrder(frozen, frozen.keysOf.get(place) as Key[]);
-    let digested = slice.keys.length;
-    for (const key of keys) {
-      if (slice.keys.length >= sliceKeys || slice.rowBytes >= sliceBytesMax) {
-        if (slice.keys.length > digested) slice.puts.push(digestPut());
-        yield slice;
-        slice = emptySlice();
-        digested = 0;
+
+  /** Of each branch the keys that `wanted` takes. */
+  function* rows(wanted: (entry: OverlayEntry) => boolean): Generator<Slice> {
+    for (const place of [...frozen.keysOf.keys()].sort((a, b) => a - b)) {
+      const partition = Math.floor(place / tableDigests.branchesPerPartition);
+      const branch = place % tableDigests.branchesPerPartition;
+      const finish = (): void => void slice.puts.push(bookkeepingPut(digestKey(partition, branch), tableDigests.branch(partition, branch)), ...tombstones.puts(partition));
+      const keys = (frozen.keysOf.get(place) as Key[]).filter((key) => wanted(frozen.entries.get(key) as OverlayEntry));
+      if (keys.length === 0) continue;
+      let digested = slice.keys.length;
+      for (const key of inTableOrder(frozen, keys)) {
+        if (slice.keys.length >= sliceKeys || slice.rowBytes >= sliceBytesMax) {
+          if (slice.keys.length > digested) finish();
+          yield slice;
+          slice = emptySlice();
+          digested = 0;
+        }
+        const { slot, version, tombstone, checksum, value, itemA, itemB, baseA, baseB, baseIsTombstone } = frozen.entries.get(key) as OverlayEntry;
+        tableDigests.change(partition, tableDigests.leafOf(slot), itemA, itemB, baseA, baseB);
+        tombstones.countInTable(partition, Number(tombstone && version > 0) - Number(baseIsTombstone));
+        const row = version === 0 ? null : encodeRow(version, checksum, value);
+        slice.puts.push([dataKey(partition, slot, key), row]);
+        slice.rowBytes += row?.length ?? 0;
+        slice.keys.push(key);
       }
-      const { slot, version, checksum, value, itemA, itemB, baseA, baseB } = frozen.entries.get(key) as OverlayEntry;
-      tableDigests.change(partition, tableDigests.leafOf(slot), itemA, itemB, baseA, baseB);
-      const row = encodeRow(version, checksum, value);
-      slice.puts.push([dataKey(partition, slot, key), row]);
-      slice.rowBytes += row.length;
-      slice.keys.push(key);
+      finish();
     }
-    slice.puts.push(digestPut());
   }
+
+  yield* rows(({ version }) => version > 0);
+  for (const [partition, collected] of frozen.collected) {
+    if (slice.puts.length >= 2 * sliceKeys) {
+      yield slice;
+      slice = emptySlice();
+    }
+    tombstones.setTableCollected(partition, collected);
+    slice.puts.push(...tombstones.puts(partition));
+  }
+  yield* rows(({ version }) => version === 0);
   for (const [suffix, value] of state) {
     if (slice.puts.length >= 2 * sliceKeys) {
       yield slice;

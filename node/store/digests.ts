@@ -100,6 +100,18 @@ export class Digests implements Tree {
     return (this.#roots[partition] ??= mix(this.leaves(partition)));
   }
 
+  /** The sum of a partition's leaves, for who keeps account of single changes. */
+  sum(partition: number): { a: bigint; b: bigint } {
+    let a = 0n;
+    let b = 0n;
+    const from = partition * this.leavesPerPartition * 2;
+    for (let i = from; i < from + this.leavesPerPartition * 2; i += 2) {
+      a += this.#lanes[i] as bigint;
+      b += this.#lanes[i + 1] as bigint;
+    }
+    return { a, b };
+  }
+
   leaves(partition: number): Buffer {
     return this.#bytes(partition, 0, this.leavesPerPartition);
   }

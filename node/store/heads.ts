@@ -10,6 +10,10 @@ import type { Head } from './types.ts';
 /** Stands for a key that the table does not have. */
 export const absent: Head = { version: 0, tombstone: true, checksum: 0 };
 
+export function isTombstone({ version, tombstone }: Head): boolean {
+  return tombstone && version > 0;
+}
+
 export class HeadCache {
   readonly #heads: LRUCache<Key, Head>;
 

@@ -60,6 +60,11 @@ export function readFacts(table: Table, expected: Identity): Facts | null {
   };
 }
 
+/** 32 hex digits. */
+export function newStoreId(randomUint32: () => number): string {
+  return Array.from({ length: 4 }, () => randomUint32().toString(16).padStart(8, '0')).join('');
+}
+
 export function identityPut(identity: Identity, storeId: string): Put {
   return put('identity', { format, ...identity, storeId });
 }

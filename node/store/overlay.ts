@@ -9,7 +9,10 @@
 import type { Key, Value } from '../../client/wire/messages.ts';
 import type { Entry, Head } from './types.ts';
 
-/** A version in the overlay. Never changed, so that whoever reads it may keep it. */
+/**
+ * A version in the overlay; with version 0, that the key has none: its tombstone was collected, or it should not have been here any more.
+ * Never changed, so that whoever reads it may keep it.
+ */
 export interface OverlayEntry extends Head, Entry {
   readonly partition: number;
   readonly slot: number;
@@ -22,6 +25,8 @@ export interface OverlayEntry extends Head, Entry {
   /** The item of the version one generation below, which this one replaces in the table; 0 if there is none. */
   readonly baseA: bigint;
   readonly baseB: bigint;
+  /** Whether that version is a tombstone. */
+  readonly baseIsTombstone: boolean;
 }
 
 /** What an entry takes besides its key and value: object, lanes, slots in map and list. Measured, then rounded up. */
@@ -31,6 +36,8 @@ export class Generation {
   readonly entries = new Map<Key, OverlayEntry>();
   /** Each branch's keys, in order of their first appearance. */
   readonly keysOf = new Map<number, Key[]>();
+  /** Partitions whose `collected` timestamp was set while this generation was active: it rests on the versions up to here. */
+  readonly collected = new Map<number, number>();
   bytes = 0;
 
   set(key: Key, entry: OverlayEntry): void {
@@ -65,6 +72,16 @@ export class Overlay {
     this.#active.set(key, entry);
   }
 
+  /** Takes note of it, for the table. */
+  setCollected(partition: number, timestamp: number): void {
+    this.#active.collected.set(partition, timestamp);
+  }
+
+  forgetCollected(partition: number): void {
+    this.#active.collected.delete(partition);
+    this.#frozen?.collected.delete(partition);
+  }
+
   /** The keys of a branch, in no order, some of them twice. */
   keysOf(branch: number): Key[] {
     return [...(this.#active.keysOf.get(branch) ?? []), ...(this.#frozen?.keysOf.get(branch) ?? [])];
@@ -91,7 +108,7 @@ export class Overlay {
   }
 
   get isActiveEmpty(): boolean {
-    return this.#active.entries.size === 0;
+    return this.#active.entries.size === 0 && this.#active.collected.size === 0;
   }
 }
 

@@ -3,6 +3,7 @@
  *
  *   'd' partition (u16) slot (u16) key   a data row: the newest committed version of the key here
  *   'g' partition (u16) branch (u16)     16 leaf digests of the partition's data rows, as they are in this very table
+ *   't' partition (u16)                  its tombstones: up to when they were collected (float64), how many there are (u32)
  *   'm' name                             the store's own few facts (meta.ts)
  *   'o' suffix (utf-8)                   the small state of whoever writes the journal
  *
@@ -21,7 +22,7 @@ import type { Put } from '../runtime/runtime.ts';
 import { checksumOf, checksumOfRow, slots } from './hash.ts';
 import { CorruptValue, replaceNode, StoreError } from './store-error.ts';
 
-const prefix = { data: 0x64, digest: 0x67, meta: 0x6d, owner: 0x6f } as const;
+const prefix = { data: 0x64, digest: 0x67, meta: 0x6d, owner: 0x6f, tombstone: 0x74 } as const;
 
 const placeBytes = 5;
 
@@ -70,6 +71,10 @@ export function placeOfDigestKey(tableKey: Buffer): { partition: number; branch:
   return tableKey.length === placeBytes ? { partition: tableKey.readUInt16BE(1), branch: tableKey.readUInt16BE(3) } : null;
 }
 
+export function tombstoneKey(partition: number): Buffer {
+  return placedKey(prefix.tombstone, partition, 0, 0).subarray(0, 3);
+}
+
 export function metaKey(name: string): Buffer {
   return Buffer.from(`m${name}`, 'latin1');
 }
@@ -82,9 +87,10 @@ export function suffixOfOwnerKey(tableKey: Buffer): string {
   return tableKey.toString('utf8', 1);
 }
 
-/** Bounds of the data, of the digests and of the owner's state, for `Table.range`. */
+/** Bounds of the data, of the digests, of what is kept about tombstones, and of the owner's state, for `Table.range`. */
 export const dataBounds = [Buffer.from([prefix.data]), Buffer.from([prefix.data + 1])] as const;
 export const digestBounds = [Buffer.from([prefix.digest]), Buffer.from([prefix.digest + 1])] as const;
+export const tombstoneBounds = [Buffer.from([prefix.tombstone]), Buffer.from([prefix.tombstone + 1])] as const;
 export const ownerBounds = [Buffer.from([prefix.owner]), Buffer.from([prefix.owner + 1])] as const;
 
 const checksumBytes = 4;
@@ -123,6 +129,11 @@ export function encodeRow(version: number, checksum: number, value: Uint8Array |
   row.writeDoubleLE(version, 5);
   if (value !== null) row.set(value, headerBytes);
   return row;
+}
+
+/** Is it a tombstone's, as far as one can tell without looking at all of it? */
+export function looksLikeTombstone(row: Buffer): boolean {
+  return row.length === headerBytes && row[0] === tombstoneFlag;
 }
 
 /** Throws CorruptValue unless every bit is as it was written. */

@@ -22,7 +22,7 @@ import type { Tree } from './digests.ts';
 import { Doubts } from './doubts.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
-import { identityPut, incarnationPut, journalPut, readFacts, type Identity } from './meta.ts';
+import { identityPut, incarnationPut, journalPut, newStoreId, readFacts, type Identity } from './meta.ts';
 import type { JournalRecord } from './records.ts';
 import { bookkeepingValue, ownerBounds, suffixOfOwnerKey, type Row } from './rows.ts';
 import { replaceNode, StoreError, type CorruptValue } from './store-error.ts';
@@ -62,8 +62,8 @@ export class Store {
   #timer: Timer | null = null;
   /** Instead of going on after the checkpoint that is running. */
   #onCheckpointed: (() => void) | null = null;
-  /** At the end of the next checkpoint that begins. */
-  #whenAtRest: ((rest: Rest, resume: () => void) => void) | null = null;
+  /** At the end of the next checkpoint that begins, one after another. */
+  #whenAtRest: ((rest: Rest, resume: () => void) => void)[] = [];
   /** Partitions in which damage was found before the table could be written. */
   readonly #damagedWhileOpening = new Set<number>();
   readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, replayedBytes: 0, damagedRows: 0 };
@@ -173,6 +173,17 @@ export class Store {
     return isNewer;
   }
 
+  /** What else there is to ask about versions, and what is done with those that were deleted. Once the store is open, or is being replayed. */
+  get versions(): Pick<Versions, 'newerThan' | 'isNewer' | 'collect' | 'remove' | 'tombstones' | 'cuts'> {
+    return this.#versions;
+  }
+
+  /** Takes away collected tombstones, among so many rows of the partition from behind `after` on. Gives how many, and behind which key to go on; null at the end. */
+  sweep(partition: number, after: Key | null, rowsMax: number): { removed: number; after: Key | null } {
+    if (this.#isPressed) this.#askForCheckpoint();
+    return this.#versions.sweep(partition, after, rowsMax);
+  }
+
   /** The overlay (with the journal's backlog) is at its bound: no new work may be taken in. */
   get full(): boolean {
     return this.#versions.overlay.bytes + this.#journal.backlogBytes >= this.#options.overlayBytesMax;
@@ -216,13 +227,9 @@ export class Store {
     return this.#versions.rebuildLeaves(partition);
   }
 
-  /**
-   * Takes a checkpoint of all there is, then runs the action: the table holds that, and nothing later until `resume` is
-   * called, for no checkpoint begins before. Soon, for until then the overlay fills. Not called if the store is closed first.
-   */
+  /** Takes a checkpoint of all there is, then runs the action: the table holds that, and nothing later until `resume` is called. Soon, for until then the overlay fills. Not called if the store is closed first. */
   atRest(action: (rest: Rest, resume: () => void) => void): void {
-    invariant(this.#whenAtRest === null && this.#checkpoint !== 'held', 'one rest at a time');
-    this.#whenAtRest = action;
+    this.#whenAtRest.push(action);
     this.#askForCheckpoint();
   }
 
@@ -278,7 +285,7 @@ export class Store {
       throw new StoreError('corrupt-table', `the data directory has a journal, but its table is missing or empty. ${replaceNode}`);
     }
     this.#tableWriter = new TableWriter(this.#runtime, table, this.#trouble);
-    this.#storeId = facts?.storeId ?? this.#makeStoreId();
+    this.#storeId = facts?.storeId ?? newStoreId(() => this.#runtime.randomUint32());
     this.#incarnation = (facts?.incarnation ?? 0) + 1;
     this.#doubts = new Doubts(table, this.#identity.partitions, () => clock.wallMs());
     this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damaged(partition, error));
@@ -304,30 +311,22 @@ export class Store {
     return facts === null ? [identityPut(this.#identity, this.#storeId), ...puts] : puts;
   }
 
-  #damaged(partition: number, error: CorruptValue): void {
-    this.#counts.damagedRows++;
-    this.#runtime.log.error({ partition, error: error.message }, 'a row of the data table is damaged');
-    this.#doubts.doubt([partition], 'a row of the data table was damaged');
+  /** Something that was here is not here any more: the partition is in doubt, and of absent keys it can't be said what became of them. */
+  doubt(partition: number, why: string): void {
+    this.#doubts.doubt([partition], why);
     if (this.#state === 'opening') this.#damagedWhileOpening.add(partition);
     else if (this.#state === 'open') this.#takeOut(partition);
   }
 
-  /** What was found in a partition is not what its digests are of: rows were changed or lost on the disk. Makes the digests those of its rows, and the partition doubtful. */
-  mend(partition: number): void {
-    this.#runtime.log.error({ partition }, 'rows of a partition are not those that its digests are of');
-    this.#doubts.doubt([partition], 'the rows of a partition were not those that its digests were of');
-    this.#takeOut(partition);
+  #damaged(partition: number, error: CorruptValue): void {
+    this.#counts.damagedRows++;
+    this.#runtime.log.error({ partition, error: error.message }, 'a row of the data table is damaged');
+    this.doubt(partition, 'a row of the data table was damaged');
   }
 
   #takeOut(partition: number): void {
     // Together, or a crash would leave neither the damage nor the doubt.
     this.#tableWriter.write([...this.#versions.withoutDamage(partition), this.#doubts.put()], () => {});
-  }
-
-  #makeStoreId(): string {
-    let id = '';
-    for (let i = 0; i < 4; i++) id += this.#runtime.randomUint32().toString(16).padStart(8, '0');
-    return id;
   }
 
   /** Is there anything that a checkpoint would change? */
@@ -354,24 +353,23 @@ export class Store {
     this.#checkpoint = 'running';
     this.#appended = false;
     this.#timer?.cancel();
-    const whenAtRest = this.#whenAtRest;
-    this.#whenAtRest = null;
+    const whenAtRest = this.#whenAtRest.splice(0);
     const write = (puts: readonly Put[], done: () => void): void => this.#tableWriter.write(puts, done);
     takeCheckpoint({ versions: this.#versions, journal: this.#journal, doubts: this.#doubts, sliceKeys: this.#options.checkpointSliceKeys, write }, this.#owner, (rows) => {
       this.#counts.checkpoints++;
       this.#counts.checkpointKeys += rows;
       this.#checkpointedAtMs = this.#runtime.clock.monotonicMs();
       this.#counts.lastCheckpointMs = this.#checkpointedAtMs - startedMs;
-      if (this.#onCheckpointed === null && whenAtRest !== null) this.#hold(whenAtRest);
-      else this.#goOn();
+      this.#hold(whenAtRest);
       this.#relieve();
     });
   }
 
-  #hold(whenAtRest: (rest: Rest, resume: () => void) => void): void {
+  #hold([first, ...others]: readonly ((rest: Rest, resume: () => void) => void)[]): void {
+    if (this.#onCheckpointed !== null || first === undefined) return this.#goOn();
     this.#checkpoint = 'held';
     const identity = { ...this.#identity, storeId: this.#storeId, incarnation: this.#incarnation };
-    whenAtRest({ table: this.#versions.table, identity, digest: this.#versions.tableDigests.whole() }, () => this.#goOn());
+    first({ table: this.#versions.table, identity, digest: this.#versions.tableDigests.whole() }, () => this.#hold(others));
   }
 
   /** A checkpoint has ended, and nobody holds the next one. */
@@ -394,7 +392,7 @@ export class Store {
 
   /** Until the next checkpoint, which comes at once if the overlay filled up meanwhile. */
   #rest(): void {
-    if (this.#isPressed || this.#whenAtRest !== null) return this.#askForCheckpoint();
+    if (this.#isPressed || this.#whenAtRest.length > 0) return this.#askForCheckpoint();
     this.#timer = this.#runtime.after(this.#options.checkpointIntervalMs, () => (this.#isDue ? this.#takeCheckpoint() : this.#rest()));
   }
 }

@@ -6,12 +6,14 @@
 import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
 import type { Put, Table } from '../runtime/runtime.ts';
+import { Cuts } from './cuts.ts';
 import { branchBytes, digestBytes, Digests, fanout } from './digests.ts';
 import { checksumOf, itemOf, slotOf, slots } from './hash.ts';
-import { absent, HeadCache } from './heads.ts';
+import { absent, HeadCache, isTombstone } from './heads.ts';
 import { Overlay, type OverlayEntry } from './overlay.ts';
-import { bookkeepingPut, bookkeepingValue, dataBehind, dataFrom, dataKey, decodeRow, digestBounds, digestKey, keyOfDataKey, placeOfDigestKey, type Row } from './rows.ts';
+import { bookkeepingPut, bookkeepingValue, dataBehind, dataFrom, dataKey, dataTo, decodeRow, digestBounds, digestKey, keyOfDataKey, looksLikeTombstone, placeOfDigestKey, type Row } from './rows.ts';
 import { StoreError, type CorruptValue } from './store-error.ts';
+import { Tombstones } from './tombstones.ts';
 import type { Entry, Head } from './types.ts';
 
 const none = { a: 0n, b: 0n };
@@ -22,6 +24,8 @@ export class Versions {
   readonly heads: HeadCache;
   readonly digests: Digests;
   readonly tableDigests: Digests;
+  readonly tombstones: Tombstones;
+  readonly cuts: Cuts;
   readonly #partitionOf: (key: Key) => number;
   readonly #damaged: (partition: number, error: CorruptValue) => void;
 
@@ -31,6 +35,8 @@ export class Versions {
     this.heads = new HeadCache(headCacheEntries);
     this.digests = new Digests(partitions);
     this.tableDigests = new Digests(partitions);
+    this.tombstones = new Tombstones(table, partitions);
+    this.cuts = new Cuts(this.digests);
     this.#partitionOf = partitionOf;
     this.#damaged = damaged;
     for (const { key, value: row } of table.range(...digestBounds)) {
@@ -46,14 +52,14 @@ export class Versions {
 
   head(key: Key): Head | undefined {
     const installed = this.overlay.get(key);
-    if (installed !== undefined) return installed;
+    if (installed !== undefined) return installed.version === 0 ? undefined : installed;
     const head = this.heads.get(key) ?? this.#readHead(this.#partitionOf(key), key);
     return head === absent ? undefined : head;
   }
 
   entry(key: Key): Entry | undefined {
     const installed = this.overlay.get(key);
-    if (installed !== undefined) return installed;
+    if (installed !== undefined) return installed.version === 0 ? undefined : installed;
     return this.heads.get(key) === absent ? undefined : this.#readRow(this.#partitionOf(key), key);
   }
 
@@ -61,8 +67,61 @@ export class Versions {
     invariant(Number.isSafeInteger(version) && version > 0, `version ${version}`);
     const covered = this.overlay.get(key);
     const before = covered ?? this.heads.get(key) ?? this.#readHead(partition, key);
-    if (version <= before.version) return false;
+    if (version <= (before.version === 0 ? this.tombstones.collected(partition) : before.version)) return false;
+    const checksum = checksumOf(key, version, value);
+    this.#replace(partition, key, covered, before, { version, tombstone: value === null, checksum, value });
+    return true;
+  }
 
+  /** Takes away the version of a key that is known to be deleted; without it, it may come back only newer than all that was collected. */
+  remove(partition: number, key: Key): void {
+    const covered = this.overlay.get(key);
+    const before = covered ?? this.heads.get(key) ?? this.#readHead(partition, key);
+    invariant(before.version <= this.tombstones.collected(partition), `version ${before.version} was never collected`);
+    if (before.version > 0) this.#replace(partition, key, covered, before, { ...absent, value: null });
+  }
+
+  /** Is what was read of a key, a version or 0 for none, out of date here? Gives the version that says so, or 0. Deleted is as good as never written: who saw neither saw the same. */
+  newerThan(partition: number, key: Key, seen: Version): Version {
+    const head = this.head(key);
+    const collected = this.tombstones.collected(partition);
+    if (head === undefined) return seen > 0 && seen <= collected ? collected : 0;
+    return head.version <= seen || (seen === 0 && head.tombstone) ? 0 : head.version;
+  }
+
+  /** Would `install` take in a version of this key? */
+  isNewer(partition: number, key: Key, version: Version): boolean {
+    return version > (this.head(key)?.version ?? this.tombstones.collected(partition));
+  }
+
+  /** From now on the partition's tombstones up to this timestamp are not needed. Precondition: every version up to there that is or will be committed is here, or a newer one. */
+  collect(partition: number, timestamp: number): void {
+    this.cuts.end(partition);
+    if (timestamp <= this.tombstones.collected(partition)) return;
+    this.tombstones.setCollected(partition, timestamp);
+    this.overlay.setCollected(partition, timestamp);
+  }
+
+  /** Takes away tombstones that were collected, among so many rows of the table from behind `after` on. Gives how many, and where to go on: null at the end. */
+  sweep(partition: number, after: Key | null, rowsMax: number): { removed: number; after: Key | null } {
+    const collected = this.tombstones.collected(partition);
+    let rows = 0;
+    let removed = 0;
+    const from = after === null ? dataFrom(partition) : dataBehind(partition, slotOf(after), after);
+    for (const row of this.table.range(from, dataTo(partition))) {
+      const key = keyOfDataKey(row.key);
+      const head = looksLikeTombstone(row.value) ? this.head(key) : undefined;
+      if (head?.tombstone === true && head.version <= collected) {
+        this.remove(partition, key);
+        removed++;
+      }
+      if (++rows >= rowsMax) return { removed, after: key };
+    }
+    return { removed, after: null };
+  }
+
+  /** Puts one version, or none, in the place of another; keeps account of it. */
+  #replace(partition: number, key: Key, covered: OverlayEntry | undefined, before: Head, { version, tombstone, checksum, value }: Head & { value: Value }): void {
     const slot = covered?.slot ?? slotOf(key);
     const leaf = this.digests.leafOf(slot);
     const was = covered !== undefined || before === absent ? none : itemOf(key, before.version, before.checksum, before.tombstone);
@@ -71,12 +130,13 @@ export class Versions {
     const active = covered === undefined ? undefined : this.overlay.getActive(key);
     const baseA = active?.baseA ?? wasA;
     const baseB = active?.baseB ?? wasB;
-    const checksum = checksumOf(key, version, value);
-    const { a: itemA, b: itemB } = itemOf(key, version, checksum, value === null);
+    const baseIsTombstone = active?.baseIsTombstone ?? isTombstone(before);
+    const { a: itemA, b: itemB } = version === 0 ? none : itemOf(key, version, checksum, tombstone);
 
-    this.overlay.set(key, { version, tombstone: value === null, checksum, value, partition, slot, branch: this.#branchOf(partition, leaf), itemA, itemB, baseA, baseB });
+    this.overlay.set(key, { version, tombstone, checksum, value, partition, slot, branch: this.#branchOf(partition, leaf), itemA, itemB, baseA, baseB, baseIsTombstone });
     this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);
-    return true;
+    this.cuts.changed(partition, version, itemA - wasA, itemB - wasB);
+    this.tombstones.count(partition, Number(tombstone && version > 0) - Number(isTombstone(before)));
   }
 
   /**
@@ -94,10 +154,14 @@ export class Versions {
   /**
    * Makes the partition consistent without its damaged rows: gives what removes them from the table, together with its digests, and has forgotten
    * them when it returns. What a damaged row added to its leaf's digest can't be read from it any more; it is what the leaf has too much.
+   * From now on that a key is absent proves nothing, so nothing counts as collected.
    */
   withoutDamage(partition: number): Put[] {
     const damaged: Buffer[] = [];
     const rebuilt = this.#rebuild(partition, (at) => damaged.push(at));
+    this.cuts.end(partition);
+    this.overlay.forgetCollected(partition);
+    this.tombstones.forget(partition, this.#countTombstones(partition));
     const has = this.digests.leaves(partition);
     const branches = new Set<number>();
     for (let leaf = 0; leaf < this.digests.leavesPerPartition; leaf++) {
@@ -108,7 +172,14 @@ export class Versions {
       branches.add(Math.floor(leaf / fanout));
     }
     for (const at of damaged) this.heads.set(keyOfDataKey(at), absent);
-    return [...damaged.map((at): Put => [at, null]), ...[...branches].map((branch) => bookkeepingPut(digestKey(partition, branch), this.tableDigests.branch(partition, branch)))];
+    const digests = [...branches].map((branch) => bookkeepingPut(digestKey(partition, branch), this.tableDigests.branch(partition, branch)));
+    return [...damaged.map((at): Put => [at, null]), ...digests, ...this.tombstones.puts(partition)];
+  }
+
+  #countTombstones(partition: number): number {
+    let count = 0;
+    for (const [, row] of this.#rows(partition, null, null, () => {})) count += Number(row.tombstone);
+    return count;
   }
 
   #rebuild(partition: number, damaged?: (at: Buffer) => void): Buffer {
@@ -141,13 +212,13 @@ export class Versions {
     let next = 0;
     for (const { key: at, value } of this.table.range(from, to)) {
       const key = keyOfDataKey(at);
-      for (let each = fresh[next]; each !== undefined && Buffer.compare(each.at, at) < 0; each = fresh[++next]) yield [each.key, each.row];
+      for (let each = fresh[next]; each !== undefined && Buffer.compare(each.at, at) < 0; each = fresh[++next]) if (each.row.version > 0) yield [each.key, each.row];
       const covering = fresh[next];
       if (covering?.key === key) continue;
       const row = this.#decode(partition, key, value, damaged === undefined ? undefined : () => damaged(at));
       if (row !== null) yield [key, row];
     }
-    for (const { key, row } of fresh.slice(next)) yield [key, row];
+    for (const { key, row } of fresh.slice(next)) if (row.version > 0) yield [key, row];
   }
 
   #branchOf(partition: number, leaf: number): number {

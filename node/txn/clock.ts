@@ -27,6 +27,11 @@ export class HybridClock {
     return this.#last;
   }
 
+  /** What this clock will give in so many milliseconds, if it isn't hurried. */
+  ahead(ms: number): number {
+    return this.next() + ms * ticksPerMs;
+  }
+
   /** Takes note of a timestamp from elsewhere. */
   observe(timestamp: number): void {
     if (timestamp > this.#last) this.#last = timestamp;

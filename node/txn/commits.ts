@@ -226,7 +226,7 @@ export class Commits {
       return ledger.locks.whenFree(key, exclusive[i] as boolean, () => during(() => this.#run(attempt)), () => !this.#attempts.has(attempt));
     }
     const { readKeys, readVersions, readPartitions } = attempt.body;
-    const stale = readKeys.findIndex((key, i) => topology.isMine(readPartitions[i] as number) && (store.head(key)?.version ?? 0) > (readVersions[i] as Version));
+    const stale = readKeys.findIndex((key, i) => topology.isMine(readPartitions[i] as number) && store.versions.newerThan(readPartitions[i] as number, key, readVersions[i] as Version) > 0);
     if (stale >= 0) return this.#lost(attempt, { reason: AbortReason.stale, key: readKeys[stale] as Key });
     if (isReadOnly(attempt)) return this.#confirm(attempt, true);
     if (this.#unable !== null) return this.#fail(attempt, this.#unable);
@@ -271,7 +271,9 @@ export class Commits {
     if (clash !== null) return this.#clashed(attempt, clash, reads.get(clash.key) as Version);
     const { topology } = this.#options;
     const { readKeys, readVersions, writeKeys, writeValues } = attempt.body;
-    // What the client saw and what was computed from must both be current: the older of the two says whether they are.
+    // What the client saw and what was computed from must both be current: the older of the two says whether they are, unless one of them is 0.
+    const torn = readKeys.find((key, i) => reads.has(key) && (reads.get(key) === 0) !== (readVersions[i] === 0));
+    if (torn !== undefined) return this.#lost(attempt, { reason: AbortReason.stale, key: torn });
     readKeys.forEach((key, i) => reads.set(key, Math.min(readVersions[i] as Version, reads.get(key) ?? Number.POSITIVE_INFINITY)));
     writeKeys.forEach((key, i) => writes.set(key, writeValues[i] as Value));
     // Sorted as the client sorts, so that both name the same home partition.
@@ -393,7 +395,6 @@ export class Commits {
 }
 
 const absent: ReadEntry = { version: 0, value: null };
-
 function isReadOnly({ body, operations }: Attempt): boolean {
   return operations === null && body.writeKeys.length === 0;
 }

@@ -25,7 +25,10 @@ import { RetainedOutcomes } from './retention.ts';
 import { Settlements } from './settlements.ts';
 
 /** What a ledger does with its store. */
-export type LedgerStore = Pick<Store, 'append' | 'alongWithNext' | 'head' | 'install' | 'segment'> & { readonly doubts: Pick<Doubts, 'isSure'> };
+export type LedgerStore = Pick<Store, 'append' | 'alongWithNext' | 'head' | 'install' | 'segment'> & {
+  readonly doubts: Pick<Doubts, 'isSure'>;
+  readonly versions: Pick<Store['versions'], 'newerThan'> & { readonly tombstones: Pick<Store['versions']['tombstones'], 'collected'> };
+};
 
 export interface LedgerOptions {
   readonly topology: Topology;
@@ -104,8 +107,8 @@ export class Ledger implements JournalOwner {
       const key = body.readKeys[i] as Key;
       const holder = this.locks.holderOf(key, false);
       if (holder !== null) return { vote: Vote.conflict, key, holder };
-      const version = this.#store.head(key)?.version ?? 0;
-      if (version > (body.readVersions[i] as number)) return { vote: Vote.stale, key, version };
+      const version = this.#store.versions.newerThan(body.readPartitions[i] as number, key, body.readVersions[i] as number);
+      if (version > 0) return { vote: Vote.stale, key, version };
     }
     for (let i = 0; i < body.writeKeys.length; i++) {
       if (!this.#topology.isMine(body.writePartitions[i] as number)) continue;
@@ -121,19 +124,25 @@ export class Ledger implements JournalOwner {
     return partitions.every((partition) => !this.#topology.isMine(partition) || this.#store.doubts.isSure(partition));
   }
 
-  /** The least timestamp from `proposed` on that is above every version and read watermark the transaction must follow here. */
+  /**
+   * The least timestamp from `proposed` on that is above every version, collected ones too, and read watermark the transaction
+   * must follow here.
+   */
   timestampFor(body: ParsedBody, proposed: number): number {
     let timestamp = proposed;
     for (let i = 0; i < body.readKeys.length; i++) {
-      if (!this.#topology.isMine(body.readPartitions[i] as number)) continue;
-      timestamp = Math.max(timestamp, (this.#store.head(body.readKeys[i] as Key)?.version ?? 0) + 1);
+      const partition = body.readPartitions[i] as number;
+      if (this.#topology.isMine(partition)) timestamp = Math.max(timestamp, this.#latest(partition, body.readKeys[i] as Key) + 1);
     }
     for (let i = 0; i < body.writeKeys.length; i++) {
       const partition = body.writePartitions[i] as number;
-      if (!this.#topology.isMine(partition)) continue;
-      timestamp = Math.max(timestamp, (this.#store.head(body.writeKeys[i] as Key)?.version ?? 0) + 1, this.readWatermark(partition) + 1);
+      if (this.#topology.isMine(partition)) timestamp = Math.max(timestamp, this.#latest(partition, body.writeKeys[i] as Key) + 1, this.readWatermark(partition) + 1);
     }
     return timestamp;
+  }
+
+  #latest(partition: number, key: Key): number {
+    return this.#store.head(key)?.version ?? this.#store.versions.tombstones.collected(partition);
   }
 
   /** From now on this replica votes for no write to the partition at or below the timestamp; after a crash too, once the state of now is on the disk. */
@@ -141,6 +150,15 @@ export class Ledger implements JournalOwner {
     if ((this.#readWatermarks[partition] as number) >= timestamp) return;
     this.#readWatermarks[partition] = timestamp;
     this.#readWatermarksChanged = true;
+  }
+
+  /** Partitions in which writes that this replica voted for, at or below the timestamp, may still be committed. */
+  undecidedUpTo(timestamp: number): Set<number> {
+    const partitions = new Set<number>();
+    for (const record of this.undecided) {
+      if (record.timestamp <= timestamp) for (const partition of this.parse(record.body as Uint8Array).writePartitions) partitions.add(partition);
+    }
+    return partitions;
   }
 
   /** Records that must outlive the journal's segments before this one. */

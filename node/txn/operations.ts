@@ -16,7 +16,7 @@ export interface Clash {
 }
 
 export interface Applied {
-  /** Each key once, with the version the result was computed from. */
+  /** Each key once, with the version the result was computed from; 0 for none, deleted or never written. */
   readonly reads: Map<Key, Version>;
   readonly writes: Map<Key, Value>;
   /** If set, nothing may be written. */
@@ -38,7 +38,7 @@ export function applyOperations(operations: Operations, entryOf: (key: Key) => {
     const [kind, key, operandBytes, minBytes, maxBytes] = operations.slice(i, i + operationStride) as [number, Key, Value, Value, Value];
     if (!reads.has(key)) {
       const entry = entryOf(key);
-      reads.set(key, entry.version);
+      reads.set(key, entry.value === null ? 0 : entry.version);
       writes.set(key, entry.value);
     }
     const present = writes.get(key) ?? null;

@@ -157,7 +157,7 @@ export class Reads {
     if (epoch !== topology.epoch) return void outbox.send(from, [Tag.confirmed, request, topology.epoch, null]);
     if (!this.#isSureOf(keys)) return void outbox.send(from, [Tag.declined, request]);
     this.#whenUnlocked(keys, () => {
-      const staleKey = keys.find((key, i) => (store.head(key)?.version ?? 0) > (versions[i] as Version)) ?? null;
+      const staleKey = keys.find((key, i) => store.versions.newerThan(topology.partitionOf(key), key, versions[i] as Version) > 0) ?? null;
       outbox.send(from, this.#isSureOf(keys) ? [Tag.confirmed, request, 0, staleKey] : [Tag.declined, request]);
     });
   }
@@ -318,14 +318,14 @@ function isComplete({ answers, group, valueAt }: KeyState): boolean {
   return answers >= group.majority && valueAt === null;
 }
 
-/** Version and value of the first entries, flat: as many as an answer holds. */
+/** Version and value of the first entries, flat: as many as an answer holds. A deleted key's version is that of one that never was, for its tombstone may be collected before anybody comes back to it. */
 export function firstThatFit(entries: Iterable<ReadEntry>): (Version | Value)[] {
   const flat: (Version | Value)[] = [];
   let bytes = 0;
   for (const { version, value } of entries) {
     bytes += value?.length ?? 0;
     if (bytes > limits.answerBytesTarget && flat.length > 0) break;
-    flat.push(version, value);
+    flat.push(value === null ? 0 : version, value);
   }
   return flat;
 }

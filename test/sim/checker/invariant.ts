@@ -95,6 +95,21 @@ export function atMostOn(groups: readonly (readonly Key[])[], most: number): Inv
   };
 }
 
+/** Each of the tokens 0, 1, ... lies at one of the places; all others are empty. */
+export function tokensInvariant(places: readonly Key[], count: number): Invariant {
+  return {
+    groups: [places],
+    violation: (values, keys) => {
+      for (let token = 0; token < count; token++) {
+        const at = keys.filter((_, place) => values[place] === token);
+        if (at.length !== 1) return `token ${token} is ${at.length === 0 ? 'nowhere' : `at ${at.join(' and ')}`}`;
+      }
+      const strange = keys.filter((_, place) => values[place] !== null && !(Number(values[place]) < count));
+      return strange.length > 0 ? `${strange.join(', ')} hold what was never put anywhere` : undefined;
+    },
+  };
+}
+
 function otherSum(values: readonly Scalar[], keys: readonly Key[], total: number): string | undefined {
   const sum = sumOf(values);
   return sum === total ? undefined : `the sum of ${keys.length} accounts is ${sum} instead of ${total}: ${assignments(values, keys)}`;

@@ -19,6 +19,13 @@ export class MemoryStore implements LedgerStore, ParticipantStore {
   readonly full = false;
   readonly doubts = { isSure: () => true };
   readonly intake = { refusal: null, whenAccepting: (action: () => void): void => action() };
+  readonly versions = {
+    newerThan: (_partition: number, key: Key, seen: Version): Version => {
+      const version = this.#versions.get(key) ?? 0;
+      return version > seen ? version : 0;
+    },
+    tombstones: { collected: (): number => 0 },
+  };
   /** What a restart finds. */
   readonly durable: JournalRecord[];
   /** What a crash loses, turn by turn. */

@@ -212,7 +212,7 @@ describe('what comes from a peer', () => {
     pair.a.receive('n2', [Tag.pull, 8, [far]]);
     const [compared, children, listed, pulled] = pair.take(pair.a);
     expect((compared?.[2] as unknown[])[0]).toBe(shared);
-    expect(compared?.[2]).toHaveLength(3);
+    expect(compared?.[2]).toHaveLength(4);
     expect(children?.[2]).toHaveLength(0);
     expect(listed?.slice(2)).toEqual([[0, new Uint8Array(0), null, 0, new Uint8Array(0), null], [], [], null]);
     expect(pulled?.[2]).toEqual([]);

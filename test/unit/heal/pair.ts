@@ -18,6 +18,7 @@ export class Side {
   readonly pacer: Pacer;
   readonly passes: { partition: number; ordinal: number; collected: number }[] = [];
   readonly vanished: { partition: number; collected: number; keys: readonly Key[] }[] = [];
+  readonly missed: Key[] = [];
   readonly errors: object[] = [];
   collected = 0;
   exchange: Exchange;
@@ -39,6 +40,7 @@ export class Side {
       collectedOf: () => this.collected,
       passed: (_peer, partition, ordinal, collected) => void this.passes.push({ partition, ordinal, collected }),
       vanished: (partition, collected, keys) => void this.vanished.push({ partition, collected, keys }),
+      missed: (_partition, key) => void this.missed.push(key),
     }));
   }
 

@@ -1,6 +1,7 @@
 /**
  * Random lives of a store against a model of what must be true after any crash: what comes back is exactly the effect of
- * a prefix of the records ever appended, and that prefix holds every record whose action ran.
+ * a prefix of the records ever appended, and that prefix holds every record whose action ran. Now and then tombstones are collected: then a
+ * deleted key may be absent, and nothing from before may bring it back.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -34,8 +35,9 @@ class Fold {
     if (record[4] > (this.versions.get(key)?.[0] ?? 0)) this.versions.set(key, [record[4], value]);
   }
 
+  /** A deleted key is as good as one that never was. */
   toString(): string {
-    return JSON.stringify([[...this.versions].sort(), [...this.prepared.keys()].sort((a, b) => a - b)]);
+    return JSON.stringify([[...this.versions].filter(([, [, value]]) => value !== null).sort(), [...this.prepared.keys()].sort((a, b) => a - b)]);
   }
 }
 
@@ -115,24 +117,27 @@ function expectTrueDigests({ store }: Life, partition: number): void {
 }
 
 const action = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('prepare' as const), key: fc.nat(29), size: fc.nat(600) }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('prepare' as const), key: fc.nat(29), size: fc.oneof(fc.constant(0), fc.nat(600)) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('decide' as const), pick: fc.nat(1_000), delta: fc.integer({ min: -8, max: 12 }) }) },
   { weight: 12, arbitrary: fc.record({ do: fc.constant('step' as const), count: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 1_500 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crashAfter' as const), effects: fc.nat(12), mask: fc.nat() }) },
   { weight: 1, arbitrary: fc.constant({ do: 'close' as const }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('collect' as const), partition: fc.nat(partitions - 1), rows: fc.integer({ min: 1, max: 9 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('trouble' as const), log: fc.boolean(), table: fc.boolean(), directory: fc.constantFrom('well', 'fails', 'fails late'), mask: fc.nat() }) },
   { weight: 2, arbitrary: fc.constant({ do: 'repair' as const }) },
 );
 type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
 
-function run(actions: readonly Action[]): { crashes: number; checkpoints: number; failures: number } {
+function run(actions: readonly Action[]): { crashes: number; checkpoints: number; failures: number; collected: number } {
   let life = begin(new MemoryDisk());
   let log: JournalRecord[] = [];
   let acknowledged = 0;
   let number = 0;
-  const counts = { crashes: 0, checkpoints: 0, failures: 0 };
+  /** Nothing is committed below any more, but what something newer has taken the place of. */
+  let barred = 0;
+  const counts = { crashes: 0, checkpoints: 0, failures: 0, collected: 0 };
 
   const enter = (record: JournalRecord): void => {
     const { owner, store } = life;
@@ -172,8 +177,25 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
     } else if (each.do === 'decide') {
       const undecided = [...life.owner.undecided.keys()];
       if (undecided.length === 0) continue;
+      const number = undecided[each.pick % undecided.length] as number;
+      const [key] = decode((life.owner.undecided.get(number) as { body: Uint8Array }).body);
       // Some versions come late, below what is installed already.
-      enter([Kind.outcome, 'n1', 1, undecided[each.pick % undecided.length] as number, Math.max(1, 10 * log.length + each.delta * 20), null]);
+      const version = Math.max(1, 10 * log.length + each.delta * 20);
+      const isLate = version <= (foldOf(log.length).versions.get(key)?.[0] ?? 0);
+      enter([Kind.outcome, 'n1', 1, number, isLate ? version : Math.max(version, barred + 1), null]);
+    } else if (each.do === 'collect') {
+      const { store } = life;
+      barred = Math.max(barred, ...[...foldOf(log.length).versions.values()].map(([version]) => version));
+      const at = barred;
+      store.atRest((_rest, resume) => {
+        resume();
+        store.versions.collect(each.partition, at);
+        for (let after: Key | null = null, more = true; more; more = after !== null) {
+          const swept = store.sweep(each.partition, after, each.rows);
+          counts.collected += swept.removed;
+          after = swept.after;
+        }
+      });
     } else if (each.do === 'step') {
       for (let i = 0; i < each.count; i++) life.runtime.step();
       if (!life.runtime.dead) expectTrueDigests(life, each.count % partitions);
@@ -211,7 +233,7 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
   expect(stateOf(life)).toBe(foldOf(log.length).toString());
   life.runtime.advance(10_000);
   expect(life.runtime.store.logs.size).toBeLessThan(8);
-  expectSameDigestsInAnyOrder(life, foldOf(log.length));
+  expectSameDigestsInAnyOrder(life);
   restart(life.runtime.crash(0));
   return counts;
 }
@@ -220,23 +242,29 @@ function repair({ runtime }: Life): void {
   Object.assign(runtime, { logError: null, tableError: null, directoryError: null });
 }
 
-function expectSameDigestsInAnyOrder({ store }: Life, { versions }: Fold): void {
+function expectSameDigestsInAnyOrder({ store }: Life): void {
   const other = begin(new MemoryDisk());
-  for (const [key, [version, value]] of [...versions].reverse()) other.store.install(partitionOf(key), key, version, toValue(value));
+  for (let partition = 0; partition < partitions; partition++) {
+    const rows = [...store.rows(partition, null)];
+    expect(store.versions.tombstones.kept(partition), 'tombstones counted').toBe(rows.filter(([, { tombstone }]) => tombstone).length);
+    for (const [key, { version, value }] of rows.reverse()) other.store.install(partition, key, version, value);
+  }
   for (let partition = 0; partition < partitions; partition++) expect(other.store.root(partition)).toEqual(store.root(partition));
 }
 
 describe('a store under random writes, checkpoints, disk troubles, crashes and restarts', () => {
   it('comes back as a prefix of what was appended, with everything that was acknowledged', () => {
-    const total = { crashes: 0, checkpoints: 0, failures: 0 };
+    const total = { crashes: 0, checkpoints: 0, failures: 0, collected: 0 };
     fc.assert(fc.property(fc.array(action, { minLength: 20, maxLength: 400, size: 'max' }), (actions) => {
-      const { crashes, checkpoints, failures } = run(actions);
+      const { crashes, checkpoints, failures, collected } = run(actions);
       total.crashes += crashes;
       total.checkpoints += checkpoints;
       total.failures += failures;
+      total.collected += collected;
     }), { numRuns: 60 });
     expect(total.crashes).toBeGreaterThan(100);
     expect(total.checkpoints).toBeGreaterThan(100);
     expect(total.failures).toBeGreaterThan(100);
+    expect(total.collected).toBeGreaterThan(100);
   }, 60_000);
 });

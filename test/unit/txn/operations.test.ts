@@ -34,9 +34,9 @@ describe('operations', () => {
     expect(apply([operation(kind, 'a', operand)], { a: present })).toEqual({ reads: { a: 5 }, writes: { a: result }, clash: null });
   });
 
-  it.each(operationKinds)('%s takes an absent key for nothing, and a deleted one with the version of its deletion', (kind) => {
+  it.each(operationKinds)('%s takes an absent key for nothing, and a deleted one for the same', (kind) => {
     expect(apply([operation(kind, 'a', -7)])).toEqual({ reads: { a: 0 }, writes: { a: -7 }, clash: null });
-    expect(apply([operation(kind, 'a', 7n)], { a: undefined })).toEqual({ reads: { a: 5 }, writes: { a: 7n }, clash: null });
+    expect(apply([operation(kind, 'a', 7n)], { a: undefined })).toEqual({ reads: { a: 0 }, writes: { a: 7n }, clash: null });
   });
 
   it('build on each other, key by key', () => {

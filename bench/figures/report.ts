@@ -1,11 +1,9 @@
-/** What a run leaves behind: everything as JSON, and pictures of it as one page. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import type { Measurement } from '../figures/measure.ts';
-import type { Figure } from '../figures/summary.ts';
+/** What a run of figures leaves behind. */
 import type { TargetName } from '../targets/target.ts';
 import type { Machine } from '../usage.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
+import type { Measurement } from './measure.ts';
+import type { Figure } from './summary.ts';
 
 export interface Report {
   /** Of this file. */
@@ -19,12 +17,4 @@ export interface Report {
   readonly figures: readonly Figure[];
   readonly measurements: readonly Measurement[];
   readonly faults: readonly string[];
-}
-
-/** Resolves to the names of the files. */
-export function writeReport(directory: string, name: string, report: Report): string[] {
-  mkdirSync(directory, { recursive: true });
-  const json = path.join(directory, `${name}.json`);
-  writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
-  return [json];
 }
