@@ -12,7 +12,7 @@ function isNumeric(cell: string): boolean {
 
 /** 12345.6 as 12,346; what is below ten keeps one decimal. */
 export function number(value: number): string {
-  return value < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.round(value).toLocaleString('en-US');
+  return Math.abs(value) < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.round(value).toLocaleString('en-US');
 }
 
 export function milliseconds(value: number): string {

@@ -56,6 +56,17 @@ describe('the benchmarks', () => {
   });
 
   it.each([
+    ['floor', ['--seconds', '1'], 5],
+    ['micro', ['--keys', '200'], 19],
+  ] as const)('%s: measure what there is to measure', async (name, options, count) => {
+    const { code, output } = await bench(name, ...options, '--out', directory);
+    expect(code, output).toBe(0);
+    const { results } = JSON.parse(readFileSync(path.join(directory, `${name}.json`), 'utf8')) as { results: Record<string, number>[] };
+    expect(results).toHaveLength(count);
+    for (const { perSecond, median } of results) expect(perSecond ?? median).toSatisfy(Number.isFinite);
+  });
+
+  it.each([
     [['protocols', '--workload', 'nonsense'], 'One of put, transfer, hot expected.'],
     [['--callers', '0'], 'A whole number from 1 to 10000 expected.'],
     [['nonsense'], 'too many arguments'],
