@@ -185,6 +185,8 @@ async function main(): Promise<void> {
     log.info({ reason }, 'asked to stop');
     node.stop(() => void lock.release().then(() => process.exit(exitCodes.stopped)));
   };
+  // A bound on the size of files is one more way in which a disk can be full, and no end.
+  process.on('SIGXFSZ', () => {});
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal));
   process.on('disconnect', () => {
     if (state !== 'stopping') stop('the parent process is gone');

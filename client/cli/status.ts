@@ -12,6 +12,7 @@ const answerMs = 1_000;
 
 const help = `
 Columns:
+  state                up; failing or stalled: it runs, but its disk refuses writes, or does not end them
   primary, replica     partitions that it is the first replica of, and another replica of
   life                 how often it has been started
   in flight, in doubt  transactions that it coordinates or holds locks of; those without a reachable majority
@@ -40,7 +41,7 @@ async function status(options: ConnectionOptions, terminal: Terminal): Promise<n
 export function describeStatus(nodes: readonly NodeStatus[], { paint }: Pick<Terminal, 'paint'>): string[] {
   const rows = nodes.map((node) => {
     const at = (...path: string[]): string | number => cell(dig(node, path));
-    const state = node.reachable ? paint('green', 'up') : paint('red', 'down');
+    const state = !node.reachable ? paint('red', 'down') : isUnwell(node) ? paint('yellow', String(dig(node, ['disk', 'state']))) : paint('green', 'up');
     return [
       node.id, node.url, state, at('epoch'), at('incarnation'), duration(dig(node, ['uptimeMs'])), at('partitions', 'primary'), at('partitions', 'replica'),
       at('transactions', 'inFlight'), at('transactions', 'inDoubt'), at('transactions', 'blocked', 'count'), at('transactions', 'locks'), at('transactions', 'records'),
@@ -51,8 +52,21 @@ export function describeStatus(nodes: readonly NodeStatus[], { paint }: Pick<Ter
   const lines = table(head, rows, (text) => paint('bold', text));
   const silent = nodes.filter((node) => !node.reachable).map(({ id, reason }) => paint('yellow', `${id} does not answer: ${reason ?? 'no reason is known'}`));
   const apart = nodes.flatMap((node) => downPeers(node).map((peer) => paint('yellow', `${node.id} has no connection to ${peer}`)));
-  const remarks = [...silent, ...apart, ...nodes.flatMap(describeDoubts).map((line) => paint('yellow', line)), ...describeBlocked(nodes).map((line) => paint('yellow', line))];
+  const remarks = [...silent, ...apart, ...nodes.flatMap(describeDisk).map((line) => paint('yellow', line)), ...nodes.flatMap(describeDoubts).map((line) => paint('yellow', line)), ...describeBlocked(nodes).map((line) => paint('yellow', line))];
   return [...lines, ...(remarks.length === 0 ? [] : ['', ...remarks])];
+}
+
+/** Its disk refuses writes, or doesn't end them. */
+function isUnwell(node: NodeStatus): boolean {
+  const state = dig(node, ['disk', 'state']);
+  return typeof state === 'string' && state !== 'sound';
+}
+
+function describeDisk(node: NodeStatus): string[] {
+  if (!isUnwell(node)) return [];
+  const [part, problem, forMs, refusal] = ['part', 'problem', 'forMs', 'refusal'].map((name) => dig(node, ['disk', name]));
+  const consequence = typeof refusal === 'string' ? 'It gives no votes, answers reads' : 'It votes as long as what it can’t write there fits its memory';
+  return [`the ${String(part)} of ${node.id} can’t be written, for ${duration(forMs)}: ${String(problem)}. ${consequence}, and goes on by itself when its disk does`];
 }
 
 /** A node that may have forgotten something, and what it does not speak for until others have told it again. */

@@ -68,11 +68,6 @@ export interface LogFile {
 /** The longest key of a table: what LMDB takes with pages of 4 KiB. Writing a longer one, or an empty one, throws a RangeError. */
 export const tableKeyBytesMax = 1_978;
 
-/** A write to the table that fails with this will fail until the table is opened anew, by another process. */
-export class TableUnusable extends Error {
-  override readonly name = 'TableUnusable';
-}
-
 /** A key to write, with its value, or null to remove it. The buffers must not be changed afterwards. */
 export type Put = readonly [key: Buffer, value: Buffer | null];
 

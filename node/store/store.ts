@@ -149,6 +149,7 @@ export class Store {
   flush(): void {
     this.#journal.flush();
     this.#trouble.tick();
+    this.#tableWriter.tick();
   }
 
   /** For which partitions this store still has all that it ever had. Who speaks of what it read asks afterwards. Once it is open. */

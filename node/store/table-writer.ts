@@ -3,8 +3,14 @@
  * nowhere forgotten before. Their order is kept, for a later batch may say of a digest what an earlier one's rows made it.
  */
 import type { Timer } from '../../client/wire/environment.ts';
-import { TableUnusable, type Put, type Runtime, type Table } from '../runtime/runtime.ts';
+import type { Put, Runtime, Table } from '../runtime/runtime.ts';
 import type { Trouble } from './trouble.ts';
+
+/**
+ * A table whose batch was refused may have to be opened anew before it takes any other, which then never ends (lmdb-table.ts). It can't
+ * be told from a disk that hangs, so the disk is given time first.
+ */
+const stuckAfterMs = 60_000;
 
 interface Batch {
   readonly puts: readonly Put[];
@@ -19,6 +25,8 @@ export class TableWriter {
   readonly #batches: Batch[] = [];
   #retry: Timer | null = null;
   #closed = false;
+  /** Why the first batch was refused when it was tried last. */
+  #failure: Error | null = null;
 
   constructor(runtime: Runtime, table: Table, trouble: Trouble) {
     this.#runtime = runtime;
@@ -37,12 +45,19 @@ export class TableWriter {
     this.#retry?.cancel();
   }
 
+  /** To be called now and then. */
+  tick(): void {
+    if (this.#failure === null || this.#closed || this.#trouble.status.oldestTableWriteMs < stuckAfterMs) return;
+    this.#runtime.fatal('the data table takes no more writes until the node is started again; nothing that was acknowledged is lost', { error: this.#failure.message });
+  }
+
   #attempt(): void {
     const [{ puts, done }] = this.#batches as [Batch];
     this.#trouble.began('table');
     this.#table.write(puts, (error) => {
       if (this.#closed) return;
       if (error !== undefined) return this.#failed(error);
+      this.#failure = null;
       this.#trouble.succeeded('table');
       this.#batches.shift();
       if (this.#batches.length > 0) this.#attempt();
@@ -51,7 +66,7 @@ export class TableWriter {
   }
 
   #failed(error: Error): void {
-    if (error instanceof TableUnusable) this.#runtime.fatal('the data table takes no more writes until the node is started again', { error: error.message });
+    this.#failure = error;
     this.#retry = this.#runtime.after(this.#trouble.failed('table', error), () => this.#attempt());
   }
 }

@@ -35,6 +35,7 @@ export interface DiskStatus {
   readonly forMs: number;
   /** The age of the oldest write under way. */
   readonly oldestWriteMs: number;
+  readonly oldestTableWriteMs: number;
   /** Writes that the disk refused, of each part, and how often there was trouble. */
   readonly journalFailures: number;
   readonly tableFailures: number;
@@ -73,6 +74,7 @@ export class Trouble {
       problem: part === null ? null : problem,
       forMs: sinceMs === null ? 0 : Math.round(now - sinceMs),
       oldestWriteMs: Math.round(Math.max(age(journal), age(table))),
+      oldestTableWriteMs: Math.round(age(table)),
       journalFailures: journal.failures,
       tableFailures: table.failures,
       troubles: this.#troubles,

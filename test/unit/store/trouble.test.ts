@@ -4,7 +4,6 @@ import type { Key } from '../../../client/wire/messages.ts';
 import { sectorBytes } from '../../../node/store/block.ts';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
 import { Fatal, prefix, sectors, type MemoryRuntime } from './memory-runtime.ts';
-import { TableUnusable } from '../../../node/runtime/runtime.ts';
 import { closeStore, openStore, type Opened } from './helpers.ts';
 
 const error = new Error('no space left on device');
@@ -221,10 +220,20 @@ describe('a table that the disk refuses', () => {
   });
 
   it('stops the node where only a start can help', () => {
-    const { owner, runtime } = openStore();
-    runtime.tableError = new TableUnusable('MDB_PANIC');
-    owner.commit('a', 1, 'x');
-    expect(() => runtime.advance(1_000)).toThrow(Fatal);
+    for (const hangsFor of [50_000, 70_000]) {
+      const { owner, runtime, store } = openStore();
+      runtime.tableError = error;
+      owner.commit('a', 1, 'x');
+      runtime.advance(1_010);
+      expect(store.disk.tableFailures).toBe(1);
+      runtime.hangs = true;
+      runtime.skip(100);
+      runtime.skip(hangsFor);
+      expect(store.disk.state).toBe('failing');
+      if (hangsFor > 60_000) expect(() => store.flush()).toThrow(Fatal);
+      else store.flush();
+      expect(openStore(runtime.crash(0)).store.head('a')?.version).toBe(1);
+    }
   });
 });
 
