@@ -30,6 +30,8 @@ export const defaultDisk: DiskOptions = { flush: { baseMs: 0.08, jitterMs: 0.1, 
 export interface DiskFaults {
   /** No new blocks: files can't grow, the table can't be written. Preallocated logs still can. */
   full: boolean;
+  /** Nothing can be written, made, renamed or removed. What was under way with a directory may have been done all the same. */
+  readOnly: boolean;
   /** Everything takes so much longer. */
   delayMs: number;
   /** How often a log write, or a table commit, fails, 0 to 1. */
@@ -48,7 +50,7 @@ export class SimDisk {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly trace: Trace;
-  readonly faults: DiskFaults = { full: false, delayMs: 0, logFailureChance: 0, tableFailureChance: 0 };
+  readonly faults: DiskFaults = { full: false, readOnly: false, delayMs: 0, logFailureChance: 0, tableFailureChance: 0 };
   readonly #options: DiskOptions;
   /** Only the open handle of a log changes its bytes. */
   readonly logs = new Map<string, Buffer>();
@@ -154,18 +156,18 @@ class MountedDisk implements Disk {
     this.#refuseOpen(to);
     const bytes = this.#existing(from);
     if (!this.#process.effect()) return;
-    this.#disk.trace.record(this.#disk.name, 'rename', `${from} to ${to}`);
-    this.#disk.logs.delete(from);
-    this.#disk.logs.set(to, bytes);
-    if (this.#disk.lastFlush?.name === from) this.#disk.lastFlush = null;
+    this.#changeDirectory('rename', `${from} to ${to}`, () => {
+      this.#disk.logs.delete(from);
+      this.#disk.logs.set(to, bytes);
+      if (this.#disk.lastFlush?.name === from) this.#disk.lastFlush = null;
+    });
   }
 
   removeLog(name: string): void {
     this.#refuseOpen(name);
     this.#existing(name);
     if (!this.#process.effect()) return;
-    this.#disk.trace.record(this.#disk.name, 'remove', name);
-    this.#disk.logs.delete(name);
+    this.#changeDirectory('remove', name, () => this.#disk.logs.delete(name));
   }
 
   openTable(): Table {
@@ -185,6 +187,14 @@ class MountedDisk implements Disk {
     this.#disk.trace.record(this.#disk.name, 'remove copy', name);
     const isThere = this.#disk.copies.delete(name);
     this.#disk.scheduler.after(this.#disk.durationMs(0), this.#process, () => (isThere ? done() : done(new Error(`there is no copy ${name}`))));
+  }
+
+  #changeDirectory(what: string, names: string, change: () => void): void {
+    const { faults, random, trace, name } = this.#disk;
+    const happens = !faults.readOnly || random.chance(0.3);
+    trace.record(name, faults.readOnly ? `${what} refused` : what, names);
+    if (happens) change();
+    if (faults.readOnly) throw new Error(`${what} ${names}: the file system is read-only`);
   }
 
   #existing(name: string): Buffer {

@@ -65,7 +65,7 @@ export class SimLogFile implements LogFile {
   #fill(missing: number): void {
     this.#state = 'filling';
     this.#after(missing, () => {
-      if (this.#disk.faults.full) return this.#settle(new Error(`${this.#name}: the disk is full`));
+      if (this.#disk.faults.full || this.#disk.faults.readOnly) return this.#settle(new Error(`${this.#name}: the disk is full`));
       this.#extend(this.#sizeBytes);
       this.#settle(null);
     });
@@ -76,7 +76,7 @@ export class SimLogFile implements LogFile {
     this.#writing = write;
     const { faults, random } = this.#disk;
     const grows = write.position + write.bytes.length > this.#bytes.length;
-    const fails = this.#error !== null || (faults.full && grows) || (faults.logFailureChance > 0 && random.chance(faults.logFailureChance));
+    const fails = this.#error !== null || faults.readOnly || (faults.full && grows) || (faults.logFailureChance > 0 && random.chance(faults.logFailureChance));
     this.#after(write.bytes.length, () => {
       if (!write.bytes.equals(Buffer.concat(write.originals))) throw new Error(`a buffer was changed while it was written to ${this.#name}`);
       this.#writing = null;

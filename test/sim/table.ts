@@ -80,7 +80,7 @@ export class SimTable implements Table {
     this.#committing = this.#waiting;
     this.#waiting = [];
     const { faults, random, scheduler } = this.#disk;
-    const fails = faults.full || (faults.tableFailureChance > 0 && random.chance(faults.tableFailureChance));
+    const fails = faults.full || faults.readOnly || (faults.tableFailureChance > 0 && random.chance(faults.tableFailureChance));
     this.#completion = scheduler.after(this.#disk.durationMs(sizeOf(this.#committing)), null, () => {
       this.#completion = null;
       const batches = this.#committing;

@@ -70,6 +70,28 @@ export const machines: readonly Fault[] = [
     words: ({ on, lastsMs }) => `the disk of ${list(on)} is full for ${ms(lastsMs)}`,
   },
   {
+    name: 'read-only-disk',
+    everyMs: [1_000, 6_000],
+    draw: (random, scene) => ({ on: oneNode(random, scene) }),
+    begin: (site, injection) => spoil(site, injection, (faults) => {
+      faults.readOnly = true;
+      return () => (faults.readOnly = false);
+    }),
+    words: ({ on, lastsMs }) => `the disk of ${list(on)} can't be written to for ${ms(lastsMs)}`,
+  },
+  {
+    name: 'hanging-disk',
+    everyMs: [2_000, 10_000],
+    draw: (random, scene) => ({ on: oneNode(random, scene), amount: Math.round(random.between(2_000, 6_000)) }),
+    begin(site, { on: [host], amount, lastsMs }) {
+      const { faults } = site.cluster.world.host(host as string).disk;
+      faults.delayMs += amount;
+      site.undoAfter(lastsMs, () => (faults.delayMs -= amount));
+      return true;
+    },
+    words: ({ on, amount, lastsMs }) => `what the disk of ${list(on)} is asked to do within ${ms(lastsMs)} takes ${ms(amount)}`,
+  },
+  {
     name: 'clock-jump',
     everyMs: [200, 3_000],
     draw: (random, scene) => ({ on: oneNode(random, scene), amount: Math.round(random.pick([-1, 1]) * 10 ** random.between(0, 6.5)) }),

@@ -3,6 +3,8 @@ import type { PlantedBug } from '../bug.ts';
 
 const checkpoint = 'node/store/checkpoint.ts';
 const versions = 'node/store/versions.ts';
+const journal = 'node/store/journal.ts';
+const segments = 'node/store/segments.ts';
 
 export const storingBugs: readonly PlantedBug[] = [
   {
@@ -56,5 +58,39 @@ export const storingBugs: readonly PlantedBug[] = [
     name: 'exchange-overlooks-leaves',
     wrong: 'Anti-entropy compares all but the last leaf of each partition.',
     patches: [{ module: 'node/heal/exchange.ts', find: 'for (let leaf = 0; leaf * rootBytes < ours.length; leaf++) {', replace: 'for (let leaf = 0; (leaf + 1) * rootBytes < ours.length; leaf++) {' }],
+  },
+  {
+    name: 'failed-flush-repeated',
+    wrong: 'After a failed write of the journal only its flush is asked for again, and believed: what the disk had dropped is not there.',
+    patches: [{ module: journal, find: '() => this.#attempt(payload));', replace: '() => this.#written(payload.length));' }],
+  },
+  {
+    name: 'failed-file-written-on',
+    wrong: 'After a failed write the journal goes on in the same file, behind the place where it failed.',
+    patches: [
+      { module: segments, find: 'if (error === undefined) this.#offset = end;', replace: 'this.#offset = end;' },
+      {
+        module: segments, find: 'if (this.#current !== null) this.#leave(0);',
+        replace: `if (this.#current === null) return;
+    const { fileBytes, log } = this.#current;
+    log.close();
+    this.#current = { log: this.#disk.openLog(segmentName(this.#sequence), fileBytes), fileBytes };`,
+      },
+    ],
+  },
+  {
+    name: 'told-before-rewritten',
+    wrong: 'Who waits for records whose write failed is told that they are durable before they are written again.',
+    patches: [{ module: journal, find: '    this.#segments.abandon();\n', replace: '    this.#segments.abandon();\n    for (const action of (this.#underWay as Batch).actions.splice(0)) action();\n' }],
+  },
+  {
+    name: 'trimmed-after-failed-batch',
+    wrong: 'A checkpoint goes on, and the journal is trimmed, although the table has refused a slice.',
+    patches: [{ module: 'node/store/table-writer.ts', find: 'if (error !== undefined) return this.#failed(error);', replace: 'if (error !== undefined) void this.#trouble.failed(\'table\', error);' }],
+  },
+  {
+    name: 'unable-and-silent',
+    wrong: 'A replica whose disk takes no writes turns outcomes away and does not say so: their coordinator waits for it for ever.',
+    patches: [{ module: 'node/txn/participant.ts', find: 'return from === node ? this.#voteNo(from, id, Vote.unable, 0) : undefined;', replace: 'return;' }],
   },
 ];
