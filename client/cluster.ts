@@ -5,6 +5,7 @@ import { Router, type ClientStats } from './routing.ts';
 import { InquiryCall } from './inquiry.ts';
 import { keepPoint, pointsInquiry, removePoint, type NodeRecoveryPoints, type RecoveryPoint } from './recovery-points.ts';
 import { SettleCall, type Settled } from './settle.ts';
+import { heal, Verifier, type Verification, type VerifyOptions } from './verify.ts';
 import { GetCall, statusInquiry, WriteCall, type NodeStatus, type Written } from './single.ts';
 import { explainInquiry, parseTransaction, recentInquiry, storyOf, summariesOf, type Story, type TransactionSummary } from './story.ts';
 import { decodeOrUndefined, entryOf, type Transaction, type VersionedValue } from './transaction.ts';
@@ -153,6 +154,22 @@ export class Database {
   /** Removes a recovery point of a node, and resolves to those that it keeps still. Rejects also with `point-unknown`, `disk-failed`, and `outcome-unknown` if the node is lost. */
   async removeRecoveryPoint(node: string, name: string, options?: OperationOptions): Promise<RecoveryPoint[]> {
     return removePoint(this.#router, node, name, options);
+  }
+
+  /**
+   * Compares all replicas of all partitions, by what is in them: every node reads all of its rows for it, in the background. Writes may go on: what they
+   * make different for a moment is no divergence. A node that doesn't answer is told as `reachable: false`, and then `identical` is false.
+   */
+  verify(options: VerifyOptions = {}): Promise<Verification> {
+    return new Verifier(this.#router, options).run();
+  }
+
+  /**
+   * Has all nodes that answer compare themselves with the others now rather than at their next time, and take what is newer there. Resolves when
+   * they have begun.
+   */
+  heal(options?: OperationOptions): Promise<void> {
+    return heal(this.#router, options);
   }
 
   /** Counts of all writes and transactions through this handle so far. */

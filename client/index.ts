@@ -8,6 +8,7 @@ export type { Settled } from './settle.ts';
 export type { NodeStatus, Written } from './single.ts';
 export type { Story, StoryDecision, StoryEvent, StoryMessage, StoryVote, StoryWhat, TransactionSummary } from './story.ts';
 export type { Bounds, Transaction, VersionedValue } from './transaction.ts';
+export type { NodeVerification, PartitionDivergence, ReplicaFaults, Verification, VerifyOptions } from './verify.ts';
 export { BoundCrossed, DtpError, errorCodes, TransactionOutcomeUnknown, type ErrorCode } from './wire/errors.ts';
 export { limits } from './wire/limits.ts';
 export { commitProtocols, type CommitProtocolName as CommitProtocol } from './wire/protocols.ts';

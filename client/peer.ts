@@ -6,10 +6,10 @@
  * and goes on by itself, elsewhere.
  */
 import { limits } from './wire/limits.ts';
-import { Tag, type Aborted, type Committed, type Explained, type Failed, type Message, type Points, type StatusIs, type Values } from './wire/messages.ts';
+import { Tag, type Aborted, type Committed, type Explained, type Failed, type Audited, type AuditedKeys, type Message, type Points, type StatusIs, type Values } from './wire/messages.ts';
 import type { Session, SessionMessage } from './wire/session.ts';
 
-export type Answer = Values | Committed | Aborted | StatusIs | Explained | Points | Failed;
+export type Answer = Values | Committed | Aborted | StatusIs | Explained | Points | Audited | AuditedKeys | Failed;
 
 /** A request under way. Exactly one of the two is called, once, unless it is forgotten first. */
 export interface Exchange {
@@ -107,6 +107,8 @@ export class Peer {
       case Tag.statusIs:
       case Tag.explained:
       case Tag.points:
+      case Tag.audited:
+      case Tag.auditedKeys:
       case Tag.failed: {
         const exchange = this.#exchanges.get(message[1]);
         if (exchange !== undefined) {

@@ -111,6 +111,11 @@ export class Router {
 
   readonly partitionOf = (key: Key): number => this.#known.partitionOf(key);
 
+  /** The replicas of a partition, in the order in which they are preferred. */
+  groupOf(partition: number): readonly string[] {
+    return this.#known.groupOf(partition);
+  }
+
   /** The first live replica of the partition, but `avoid` only if there is no other. */
   replicaFor(partition: number, avoid: Peer | null): Peer | null {
     let last: Peer | null = null;

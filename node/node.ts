@@ -133,12 +133,13 @@ export class Node {
 
   #begin(ready: (error?: Error) => void): void {
     const { replayedRecords, replayedBytes, replayMs } = this.#store.stats;
-    this.#runtime.log.info({ incarnation: this.#store.incarnation, replayedRecords, replayedBytes, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
+    this.#runtime.log.info({ storeId: this.#store.storeId, incarnation: this.#store.incarnation, replayedRecords, replayedBytes, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
     this.#ledger.enterDurably([Kind.floor, this.#topology.self, this.#store.storeId, this.#store.incarnation]);
     this.#parts = assemble({
       runtime: this.#runtime, timing: this.#config.timing, healing: this.#config.healing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
+      status: () => this.status,
     });
     const { url } = this.#topology.view.members.find(({ id }) => id === this.#topology.self) ?? { url: '' };
     this.#listener = this.#runtime.listen(url, (connection) => this.#accept(connection), (error) => {
@@ -214,6 +215,9 @@ export class Node {
     [Tag.settle]: (client, message) => this.#part.settling.onSettle(client, message),
     [Tag.status]: (client, [, request]) => client.send([Tag.statusIs, request, this.status]),
     [Tag.explain]: (client, [, request, node, incarnation, number]) => client.send([Tag.explained, request, this.#chronicle.of({ node, incarnation, number })]),
+    [Tag.audit]: (client, message) => this.#part.audits.onAudit(client, message),
+    [Tag.auditKeys]: (client, message) => this.#part.audits.onAuditKeys(client, message),
+    [Tag.heal]: (client, message) => this.#part.audits.onHeal(client, message),
     [Tag.keepPoint]: (client, message) => this.#part.recoveryPoints.onKeep(client, message),
     [Tag.removePoint]: (client, message) => this.#part.recoveryPoints.onRemove(client, message),
     [Tag.listPoints]: (client, message) => this.#part.recoveryPoints.onList(client, message),

@@ -4,6 +4,7 @@ import type { Loopback } from './cluster/outbox.ts';
 import { Peers } from './cluster/peers.ts';
 import type { Topology } from './cluster/topology.ts';
 import type { Healing, Timing } from './config.ts';
+import { Audits } from './heal/audit.ts';
 import { Collection } from './heal/collection.ts';
 import { Doubt } from './heal/doubt.ts';
 import { Exchange } from './heal/exchange.ts';
@@ -42,6 +43,8 @@ export interface Core {
   /** A message of a peer, its shape checked. */
   readonly received: (from: string, session: Session, message: SessionMessage) => void;
   readonly peerUp: (node: string) => void;
+  /** What clients are told of this node. */
+  readonly status: () => unknown;
 }
 
 export interface Parts {
@@ -62,10 +65,11 @@ export interface Parts {
   readonly vouching: Vouching;
   readonly collection: Collection;
   readonly recoveryPoints: RecoveryPoints;
+  readonly audits: Audits;
 }
 
 /** Precondition: the store is open. */
-export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp }: Core): Parts {
+export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp, status }: Core): Parts {
   const { storeId, incarnation } = store;
   const nowMs = () => runtime.clock.monotonicMs();
   const randomUint32 = () => runtime.randomUint32();
@@ -124,8 +128,10 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
     ...shared, recovery, roundTimeoutMs: timing.recoveryDelayMs, wallMs: () => runtime.clock.wallMs(), fatal: (reason, details) => runtime.fatal(reason, details),
   });
   const closing = new Closing(shared);
+  const hurry = () => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.hurry(id));
+  const audits = new Audits({ ...shared, after: (delayMs, action) => runtime.after(delayMs, action), hurry, status });
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
-  store.intake.onRelief = () => during(() => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.hurry(id)));
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, recoveryPoints };
+  store.intake.onRelief = () => during(hurry);
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, recoveryPoints, audits };
 }

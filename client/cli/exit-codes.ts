@@ -3,7 +3,7 @@ import type { ErrorCode } from '../index.ts';
 
 export const exitCodes = {
   done: 0,
-  /** `get`: a key is absent. `status`: a node does not answer. `explain`: nothing is known of it. */
+  /** `get`: a key is absent. `status`, `verify`, `checkpoint --list`: a node does not answer. `explain`: nothing is known of it. */
   absent: 1,
   /** Certainly without effect, and it may succeed when tried again: a conflict, a deadline, an overload. */
   aborted: 2,
@@ -13,6 +13,8 @@ export const exitCodes = {
   unknown: 4,
   /** The nodes there are not those meant, or speak another version; `resolve`: the transaction is not as the operator thinks; `checkpoint`: the name is taken, or not known. */
   refused: 5,
+  /** `verify`: replicas have diverged. */
+  diverged: 6,
   /** The command line is wrong. */
   usage: 64,
   /** A key, a value or the configuration is wrong. */
@@ -72,11 +74,12 @@ export class InputError extends Error {
 export const exitCodesHelp = `
 Exit codes:
   0   done
-  1   get: a key is absent; status: a node does not answer; explain: nothing is known
+  1   get: a key is absent; status, verify, checkpoint --list: a node does not answer; explain: nothing is known
   2   no effect, may be tried again (conflict, deadline, overload, full disk)
   3   no effect, too few nodes could be reached
   4   unknown whether it took effect: read before you repeat it
   5   refused: other nodes than those meant, or another version; resolve: what is known of the transaction speaks against it; checkpoint: the name is taken, or not known
+  6   verify: replicas have diverged
   64  wrong command line
   65  wrong key, value or configuration
   70  a fault of this program`;

@@ -17,6 +17,7 @@ import { registerStatus } from './status.ts';
 import { processTerminal } from './terminal.ts';
 import { TypedJsonError } from './typed-json.ts';
 import { registerUp } from './up.ts';
+import { registerVerify } from './verify.ts';
 
 const terminal = processTerminal();
 const asJson = process.argv.includes('--json');
@@ -69,6 +70,7 @@ registerSet(program, terminal, finish);
 registerDelete(program, terminal, finish);
 registerResolve(program, terminal, finish);
 registerStatus(program, terminal, finish);
+registerVerify(program, terminal, finish);
 registerCheckpoint(program, terminal, finish);
 registerRestore(program, finish);
 registerExplain(program, terminal, finish);

@@ -54,6 +54,7 @@ export const Tag = {
 
   get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74, settle: 75,
   keepPoint: 76, removePoint: 77, listPoints: 78, points: 79,
+  audit: 80, audited: 81, auditKeys: 82, auditedKeys: 83, heal: 84,
 } as const;
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
@@ -196,6 +197,21 @@ export type RemovePoint = [T['removePoint'], request: number, name: string];
 export type ListPoints = [T['listPoints'], request: number];
 /** Flat: name, state, when it was begun (ms since 1970), its bytes; if it failed, an error code and what happened. */
 export type Points = [T['points'], request: number, points: (string | number | null)[]];
+/** Read every row of these partitions, and compute digests from that. */
+export type Audit = [T['audit'], request: number, partitions: number[]];
+/**
+ * Flat: partition, its keys (tombstones too), damaged rows that were met, `AuditFact`s, the timestamp up to which its tombstones have been removed,
+ * digests of its ranges of hashes, 16 bytes each. The first of those asked for, as many as were done in a moment, one at least; none if the node keeps no replica of the first.
+ */
+export type Audited = [T['audited'], request: number, audited: (number | Uint8Array)[]];
+/** Bits. `doubtful`: the node doesn't speak for it until it is healed; `misdigested`: its digests were not those of its rows, so that healing would have passed them by. */
+export const AuditFact = { doubtful: 1, misdigested: 2 } as const;
+/** Which keys are in these ranges (a bit for each, the lowest bit of a byte first)? `after`: continue behind this key. */
+export type AuditKeys = [T['auditKeys'], request: number, partition: number, ranges: Uint8Array, after: Key | null];
+/** Flat: key, version, checksum, 1 for a tombstone, bytes of the value; in an order that all replicas share. `more`: ask again behind the last key. */
+export type AuditedKeys = [T['auditedKeys'], request: number, rows: (Key | number)[], more: boolean];
+/** Compare with all peers now. The answer is `statusIs`. */
+export type Heal = [T['heal'], request: number];
 /** Of a recovery point. The latest that failed is listed until another one is begun. */
 export const PointState = { kept: 0, underWay: 1, failed: 2 } as const;
 export type PointState = (typeof PointState)[keyof typeof PointState];
@@ -208,7 +224,7 @@ export type Message =
   | Blocks | Roots | Compare | Differ | Descend | Children | List | Listed | Pull | Pulled | Repair
   | Cut | Bar | Barred | Collect
   | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle
-  | KeepPoint | RemovePoint | ListPoints | Points;
+  | KeepPoint | RemovePoint | ListPoints | Points | Audit | Audited | AuditKeys | AuditedKeys | Heal;
 
 export type MessageOf<K extends Tag> = Extract<Message, [K, ...unknown[]]>;
 
@@ -325,6 +341,11 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.removePoint]: [uint, name],
   [Tag.listPoints]: [uint],
   [Tag.points]: [uint, flat<Check<string | number | null>[]>(name, oneOf(PointState), uint, uint, orNull(text), orNull(text))],
+  [Tag.audit]: [uint, partitions],
+  [Tag.audited]: [uint, flat(uint, uint, uint, uint, uint, bytes)],
+  [Tag.auditKeys]: [uint, uint, bytes, orNull(key)],
+  [Tag.auditedKeys]: [uint, flat(key, uint, uint, uint, uint), bool],
+  [Tag.heal]: [uint],
 };
 
 const isReads = flat(key, uint);

@@ -36,6 +36,7 @@ export class LmdbTable implements Table {
   readonly #copies: TableCopies;
   readonly #onClosed: () => void;
   #isCopying = false;
+  #hasLeaks = false;
   /** Closes what may not be closed while it is copied. */
   #close: (() => void) | null = null;
 
@@ -76,8 +77,9 @@ export class LmdbTable implements Table {
   }
 
   /**
-   * LMDB's own copy, in a thread of its own, page by page as they lie in the file. Not the compacting one: that trusts the
-   * free list, and refuses for good once a crash has leaked a page.
+   * LMDB's own copy, in threads of its own. The compacting one: it writes a megabyte at a time, where the other one takes the
+   * disk for itself for as long as a gigabyte takes (writes beside it waited 0.2 s instead of 0.06, at their 99th percentile).
+   * But it counts on the free list, and refuses a table of which pages have leaked.
    */
   copy(name: string, note: (bytes: number) => string, { begun, done }: CopySteps): void {
     const ended = (error?: NodeJS.ErrnoException): void => {
@@ -86,8 +88,18 @@ export class LmdbTable implements Table {
       else done(error);
       this.#close?.();
     };
-    this.#copies.make(name, statSync(this.#file).size, note, (into) => this.#database.backup(into, false), { begun, done: ended });
+    this.#copies.make(name, statSync(this.#file).size, note, (into) => this.#backup(into), { begun, done: ended });
     this.#isCopying = true;
+  }
+
+  async #backup(into: string): Promise<void> {
+    try {
+      await this.#database.backup(into, !this.#hasLeaks);
+    } catch (error) {
+      if (this.#hasLeaks || !String(error).includes('INCOMPATIBLE')) throw error;
+      this.#hasLeaks = true;
+      throw new Error('LMDB finds that pages of its file have leaked; try again, and they are copied too', { cause: error });
+    }
   }
 
   close(done: () => void): void {

@@ -104,8 +104,6 @@ export class Store {
       if (error !== undefined) return ready(new StoreError('write-failed', `the data table can't be written: ${error.message}`, {}, { cause: error }));
       this.#state = 'open';
       for (const partition of this.#damagedWhileOpening) this.#takeOut(partition);
-      const { replayedRecords, replayMs } = this.#counts;
-      this.#runtime.log.info({ storeId: this.#storeId, incarnation: this.#incarnation, replayedRecords, replayMs: Math.round(replayMs) }, 'store open');
       this.#rest();
       ready();
     });
@@ -215,10 +213,7 @@ export class Store {
     return this.#versions.digests;
   }
 
-  /**
-   * Keys with their newest versions, tombstones too, of a leaf of the digests (null: of the whole partition), in an order that is the same on all
-   * replicas, from behind the key `after` on. To be gone through at once: what is installed meanwhile may be missed or met.
-   */
+  /** Keys with their newest versions, tombstones too, of a leaf of the digests (null: of the whole partition), in an order that is the same on all replicas, from behind the key `after` on. To be gone through at once: what is installed meanwhile may be missed or met. */
   rows(partition: number, leaf: number | null, after: Key | null = null): Iterable<readonly [Key, Row]> {
     return this.#versions.rows(partition, leaf, after);
   }
@@ -323,6 +318,13 @@ export class Store {
     this.#counts.damagedRows++;
     this.#runtime.log.error({ partition, error: error.message }, 'a row of the data table is damaged');
     this.doubt(partition, 'a row of the data table was damaged');
+  }
+
+  /** What was found in a partition is not what its digests are of: rows were changed or lost on the disk. Makes the digests those of its rows, and the partition doubtful. */
+  mend(partition: number): void {
+    this.#runtime.log.error({ partition }, 'rows of a partition are not those that its digests are of');
+    this.#doubts.doubt([partition], 'the rows of a partition were not those that its digests were of');
+    this.#takeOut(partition);
   }
 
   #takeOut(partition: number): void {

@@ -38,7 +38,7 @@ function planFile(name: string, plan: Plan): string {
 }
 
 /** Nothing arrives in time, so nothing is ever written. */
-const hopeless: Plan = { ...drawPlan({ seed: 'hopeless', workload: 'bank', faults: [] }), conditions: { network: { latency: { baseMs: 100_000, jitterMs: 0, tailChance: 0, tailMs: 0 } }, disk: {}, clocks: [] } };
+const hopeless: Plan = { ...drawPlan({ seed: 'hopeless', workload: 'bank', faults: [] }), conditions: { network: { latency: { baseMs: 100_000, jitterMs: 0, tailChance: 0, tailMs: 0 } }, disk: {}, clocks: [], detours: [] } };
 
 describe('the simulation', () => {
   it('runs seeds in several processes and tells what they come to', async () => {

@@ -14,6 +14,7 @@ import type { Conditions } from './plan/conditions.ts';
 import type { ClusterShape } from './plan/shape.ts';
 import type { Exit } from './process.ts';
 import type { SimRuntime } from './runtime.ts';
+import { Testimony } from './testimony.ts';
 import type { World } from './world.ts';
 
 /** Makes a node; a test may plant a mistake in it. */
@@ -60,12 +61,20 @@ export class SimCluster {
   #recovering = false;
   #stopping = false;
 
-  constructor(world: World, shape: ClusterShape, { clocks }: Conditions, makeNode: MakeNode = (...parts) => new Node(...parts)) {
+  constructor(world: World, shape: ClusterShape, { clocks, detours }: Conditions, makeNode: MakeNode = (...parts) => new Node(...parts)) {
     this.world = world;
     this.config = configOf(shape);
     this.ids = nodeIds(shape.nodes);
     this.#makeNode = makeNode;
     world.onExit = (host, exit) => this.#onExit(host.name, exit);
+    const testimony = new Testimony(this.failures);
+    world.network.onSent = (from, to, frame) => {
+      if (this.ids.includes(from) && this.ids.includes(to) && !world.host(from).disk.isSpoilt) testimony.said(world.nowMs, from, frame);
+    };
+    for (const { from, to, extraMs } of detours) {
+      const link = world.network.link(from, to);
+      link.latency = { ...link.latency, baseMs: link.latency.baseMs + extraMs };
+    }
     this.ids.forEach((id, i) => {
       world.addHost(id, clocks[i] ?? {});
       this.#members.set(id, member(() => this.#startNode(id)));
@@ -136,7 +145,11 @@ export class SimCluster {
 
   /** No client is at work or will be. */
   get clientsDone(): boolean {
-    return this.#workingClients.size === 0;
+    return this.workingClientCount === 0;
+  }
+
+  get workingClientCount(): number {
+    return this.#workingClients.size;
   }
 
   /** Asks a node to stop in good order, and starts it again so long after it has. False if it doesn't serve. */

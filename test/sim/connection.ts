@@ -26,6 +26,7 @@ export interface ConnectionOptions {
   readonly onClosed: (connection: SimConnection) => void;
   /** Called before a frame is sent, or handled. */
   readonly onFrame: (direction: 'send' | 'receive', frame: Uint8Array) => void;
+  readonly onSent: (frame: Uint8Array) => void;
   /** Whether the news that this end is gone gets lost. */
   readonly newsIsLost: () => boolean;
 }
@@ -85,6 +86,7 @@ export class SimConnection implements Connection {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#options.onFrame('send', frame);
     if (!this.process.effect()) return;
+    this.#options.onSent(frame);
     if (this.#state === 'open') this.#transmit(frame);
     else this.#early.push(frame);
   }

@@ -55,10 +55,13 @@ export class SimDisk {
   /** Only the open handle of a log changes its bytes. */
   readonly logs = new Map<string, Buffer>();
   table = TableImage.empty;
+  /** Something that was durable has changed since: nobody can be held to what stood there. */
+  isSpoilt = false;
   readonly copies = new Map<string, { readonly table: TableImage; readonly note: string }>();
   /** What a log write made durable last. */
   lastFlush: { readonly name: string; readonly position: number; readonly bytes: number } | null = null;
   #mountedBy: SimProcess | null = null;
+  readonly #commitWatches = new Set<() => void>();
 
   constructor(name: string, scheduler: Scheduler, random: Random, trace: Trace, options: DiskOptions) {
     this.name = name;
@@ -78,6 +81,18 @@ export class SimDisk {
     return new MountedDisk(this, process);
   }
 
+  /** Calls `seen` whenever something has been written to the table, before its writer hears of it. Gives back what ends that. */
+  watchCommits(seen: (end: () => void) => void): () => void {
+    const watch = (): void => seen(end);
+    const end = (): void => void this.#commitWatches.delete(watch);
+    this.#commitWatches.add(watch);
+    return end;
+  }
+
+  committed(): void {
+    for (const watch of [...this.#commitWatches]) watch();
+  }
+
   /** How long it takes to make so many bytes durable. */
   durationMs(bytes: number): number {
     return drawLatency(this.random, this.#options.flush) + bytes / this.#options.bytesPerMs + this.faults.delayMs;
@@ -92,6 +107,7 @@ export class SimDisk {
   restore(image: DiskImage): void {
     this.#refuseMounted();
     this.trace.record(this.name, 'restored');
+    this.isSpoilt = true;
     this.logs.clear();
     for (const [name, bytes] of image.logs) this.logs.set(name, Buffer.from(bytes));
     this.table = image.table;
@@ -108,6 +124,7 @@ export class SimDisk {
     if (bytes === undefined || byte >= bytes.length) throw new RangeError(`${this.name} has no byte ${byte} in a log ${name}`);
     this.trace.record(this.name, 'rot', `${name} byte ${byte} bit ${bit}`);
     bytes[byte]! ^= 1 << bit;
+    this.isSpoilt = true;
   }
 
   /** Bit rot: flips one bit of a row's value. Rows are counted in key order. */
@@ -117,6 +134,7 @@ export class SimDisk {
     this.trace.record(this.name, 'rot', `row ${row} byte ${byte} bit ${bit}`);
     const rotten = Buffer.from(value);
     rotten[byte]! ^= 1 << bit;
+    this.isSpoilt = true;
     this.table = this.table.withValue(row, rotten);
   }
 

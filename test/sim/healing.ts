@@ -20,7 +20,8 @@ export function unhealed(cluster: SimCluster): string | null {
   for (const id of survivors(cluster)) {
     const node = cluster.nodes.get(id);
     if (node === undefined) return `${id} is not up`;
-    const { transactions, doubtful } = node.status as { transactions: Record<string, number>; doubtful: { partitions: number; why: string } | null };
+    const { transactions, doubtful, disk } = node.status as { transactions: Record<string, number>; doubtful: { partitions: number; why: string } | null; disk: { state: string } };
+    if (disk.state !== 'sound') return `${id} takes its disk for ${disk.state}`;
     // Evidence comes from the others, and some of them may be gone.
     if (doubtful !== null && cluster.lost.size === 0) return `${id} is in doubt about ${doubtful.partitions} partitions: ${doubtful.why}`;
     for (const left of counts) {

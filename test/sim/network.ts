@@ -31,6 +31,9 @@ export const defaultNetwork: NetworkOptions = {
   halfOpenChance: 0,
 };
 
+/** No host has this name. */
+const anybody = '';
+
 /** Something wrong that lasts until it is healed. */
 export interface Fault {
   heal(): void;
@@ -56,10 +59,12 @@ export class Network {
   readonly #listeners = new Map<string, Registration>();
   readonly #connections = new Set<SimConnection>();
   readonly #partitions = new Set<Partition>();
-  readonly #refusing = new Map<string, number>();
+  readonly #refusals = new Set<readonly [from: string, by: string]>();
   #halfOpenChance: number;
   /** Sees each frame just before a process sends it, or handles it; what it does to the process counts at once. */
   onFrame: ((direction: 'send' | 'receive', host: string, remoteHost: string, frame: Uint8Array) => void) | null = null;
+  /** Sees each frame that has left a process, whether it will arrive or not. */
+  onSent: ((host: string, remoteHost: string, frame: Uint8Array) => void) | null = null;
 
   constructor(scheduler: Scheduler, random: Random, trace: Trace, options: NetworkOptions) {
     this.#scheduler = scheduler;
@@ -143,16 +148,11 @@ export class Network {
     this.#scheduler.after(forMs, null, heal);
   }
 
-  /** The host turns every new connection away. */
-  refuse(host: string): Fault {
-    this.#refusing.set(host, (this.#refusing.get(host) ?? 0) + 1);
-    let healed = false;
-    return {
-      heal: () => {
-        if (!healed) this.#refusing.set(host, this.#refusing.get(host)! - 1);
-        healed = true;
-      },
-    };
+  /** The host turns every new connection away, or those from one host. */
+  refuse(host: string, from: string = anybody): Fault {
+    const refusal = [from, host] as const;
+    this.#refusals.add(refusal);
+    return { heal: () => void this.#refusals.delete(refusal) };
   }
 
   /** Breaks the connections between two hosts, for both ends, at moments of their own: any suffix under way is lost. */
@@ -190,7 +190,7 @@ export class Network {
   #knock(connection: SimConnection, authority: string): void {
     if (connection.state !== 'connecting' || connection.process.condition === 'dead') return;
     const listener = this.#listeners.get(authority);
-    const refuses = (this.#refusing.get(connection.remoteHost) ?? 0) > 0;
+    const refuses = [...this.#refusals].some(([from, by]) => by === connection.remoteHost && (from === anybody || from === connection.process.host));
     if (listener === undefined || refuses) {
       this.link(connection.remoteHost, connection.process.host).carry(connection.process, () => connection.finish(`connect ECONNREFUSED ${authority}`));
       return;
@@ -217,6 +217,7 @@ export class Network {
       windowBytes: this.#options.windowBytes,
       onClosed: (closed) => this.#connections.delete(closed),
       onFrame: (direction, frame) => this.onFrame?.(direction, process.host, remoteHost, frame),
+      onSent: (frame) => this.onSent?.(process.host, remoteHost, frame),
       newsIsLost: () => this.#halfOpenChance > 0 && this.#random.chance(this.#halfOpenChance),
     });
     this.#connections.add(connection);

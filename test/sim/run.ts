@@ -10,6 +10,7 @@ import { Random } from './random.ts';
 import { StepBoundExceeded } from './scheduler.ts';
 import { printBytes } from './story/print.ts';
 import { World } from './world.ts';
+import { passBy } from './workloads/passers-by.ts';
 import type { Workload } from './workloads/workload.ts';
 import { workloads } from './workloads/registry.ts';
 
@@ -57,6 +58,8 @@ const healingMsMax = 120_000;
 /** Events of one run; the longest that ends takes less than a tenth of them. */
 const stepsMax = 5_000_000;
 const lookMs = 50;
+const verificationsMax = 20;
+const verificationPauseMs = 2_000;
 const differencesMax = 10;
 
 /** Runs a seed: one plan, drawn from it. Throws RangeError for a workload or fault that there is not. */
@@ -139,9 +142,13 @@ class Run {
     this.#nemesis.start();
     this.#endMs = this.#world.nowMs + this.#plan.durationMs;
     for (const client of this.#plan.clients) {
+      for (const node of client.turnedAwayBy) this.#world.network.refuse(node, clientName(client.number));
       this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols }, (context) => this.#work(client, context));
     }
-    const { durationMs } = this.#plan;
+    const { durationMs, passerByPauseMs, protocols } = this.#plan;
+    if (passerByPauseMs !== null) {
+      this.#cluster.addClient('passer-by', { random: this.#random.fork('passer-by'), hasty: true, protocols }, (client) => this.#passBy(client, passerByPauseMs));
+    }
     await this.#until(() => this.#cluster.clientsDone || this.#world.nowMs >= this.#endMs, durationMs, () => '');
     this.#nemesis.stop();
     this.#cluster.over = true;
@@ -159,14 +166,36 @@ class Run {
     }
   }
 
+  async #passBy(client: Client, pauseMs: number): Promise<void> {
+    while (!client.over() && this.#cluster.workingClientCount > 1) {
+      await passBy(client);
+      await client.sleep(Math.max(0, Math.min(client.random.exponential(pauseMs), this.#endMs - this.#world.nowMs)));
+    }
+  }
+
   async #heal(): Promise<void> {
     const fromMs = this.#world.nowMs;
     await this.#until(() => this.#cluster.clientsDone, farewellMsMax, () => 'clients-stuck: clients come to no end');
     await this.#until(() => unhealed(this.#cluster) === null, healingMsMax, () => `not-healed: ${healingMsMax} ms after the faults, ${unhealed(this.#cluster)}`);
     this.#healedMs = this.#world.nowMs - fromMs;
     this.#cluster.over = false;
-    this.#cluster.addClient('reader', { random: this.#random.fork('reader'), hasty: false }, (client) => this.#workload.finish(client));
+    this.#cluster.addClient('reader', { random: this.#random.fork('reader'), hasty: false }, async (client) => {
+      await this.#workload.finish(client);
+      await this.#verify(client);
+    });
     await this.#until(() => this.#cluster.clientsDone, farewellMsMax, () => 'reads-stuck: the last reads come to no end');
+  }
+
+  /** What an operator does in the end. Damage that nobody has read so far is found now, and mended. */
+  async #verify({ db, sleep }: Client): Promise<void> {
+    if (this.#cluster.lost.size > 0) return;
+    for (let attempt = 1; ; attempt++) {
+      const { identical, nodes, divergent } = await db.verify();
+      if (identical) return;
+      if (attempt === verificationsMax) throw new Failure(`not-identical: verification still finds ${JSON.stringify({ nodes, divergent }).slice(0, 1_000)}`);
+      await db.heal();
+      await sleep(verificationPauseMs);
+    }
   }
 
   async #compareDisks(): Promise<void> {

@@ -84,6 +84,8 @@ async function plainer(plan: () => Plan, attempt: Attempt): Promise<void> {
   for (const part of Object.keys(goodDay) as (keyof typeof goodDay)[]) {
     if (Object.keys(conditions[part]).length > 0) await attempt({ ...plan(), conditions: { ...plan().conditions, [part]: goodDay[part] } });
   }
+  if (plan().passerByPauseMs !== null) await attempt({ ...plan(), passerByPauseMs: null });
+  if (plan().clients.some(({ turnedAwayBy }) => turnedAwayBy.length > 0)) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, turnedAwayBy: [] })) });
   if (shape.partitions > 1) await attempt({ ...plan(), shape: { ...plan().shape, partitions: 1 } });
   for (const part of ['timing', 'store'] as const) {
     for (const name of Object.keys(shape[part])) {

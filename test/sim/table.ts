@@ -89,6 +89,7 @@ export class SimTable implements Table {
       this.#disk.trace.record(this.#disk.name, fails ? 'commit failed' : 'committed', `${batches.length} batches`);
       this.#report(batches, fails ? new Error('the table could not be written: the disk is full or broken') : null);
       this.#commit();
+      if (!fails) this.#disk.committed();
     });
   }
 

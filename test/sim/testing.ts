@@ -14,6 +14,7 @@ import type { Database } from '../../client/index.ts';
 import { SimCluster } from './cluster.ts';
 import { unhealed } from './healing.ts';
 import { drawConditions, goodDay } from './plan/conditions.ts';
+import { nodeIds } from './plan/plan.ts';
 import { Random } from './random.ts';
 import { StepBoundExceeded } from './scheduler.ts';
 import { chaosLevels, type ChaosLevel } from './testing/chaos.ts';
@@ -96,7 +97,7 @@ export async function simulate<R>(options: SimulateOptions, fn: (simulation: Sim
   const { seed, nodes, replicationFactor, chaos, simulatedMsMax, stepsMax } = settingsOf(options);
   if (typeof fn !== 'function') throw new RangeError(`simulate: a function expected, not ${String(fn)}`);
   const random = new Random(`testing/${seed}`);
-  const conditions = chaos === null ? goodDay : drawConditions(random.fork('conditions'), nodes);
+  const conditions = chaos === null ? goodDay : drawConditions(random.fork('conditions'), nodeIds(nodes));
   const world = new World({ seed: `testing/${seed}`, stepsMax, traceLength: 1_000, network: conditions.network, disk: conditions.disk });
   const story = new Story(world.trace);
   const sim = new SimCluster(world, { nodes, replicationFactor, partitions: 64, timing: {}, store: smallStore }, conditions);

@@ -41,20 +41,22 @@ export const answering: readonly Fault[] = [
   {
     name: 'unheard-answer',
     everyMs: [200, 3_000],
-    draw: (random, { nodes }) => ({ on: [random.pick(nodes)], moment: random.pick(['receive commit', ...answers]), amount: random.below(2) }),
+    draw: (random, { nodes }) => ({ on: [random.pick(nodes)], moment: random.pick(['receive commit', ...answers]), amount: random.below(3) }),
     begin(site, injection) {
       const { world } = site.cluster;
       for (const host of injection.on) {
         site.undoAtEnd(site.frames.once(host, injection.moment, (client) => {
           site.happens(injection);
           if (injection.amount === 0) return world.network.sever(host, client);
-          site.undoAfter(injection.lastsMs, world.network.partition([host], [client], 'one-way').heal);
+          // A client that comes back late, to nodes that have long been done with its transaction.
+          if (injection.amount === 2) site.undoAfter(injection.lastsMs, world.network.partition(site.cluster.ids, [client]).heal);
+          else site.undoAfter(injection.lastsMs, world.network.partition([host], [client], 'one-way').heal);
         }, (_message, remoteHost) => isClient(remoteHost)));
       }
       return false;
     },
     words: ({ on, moment, amount, lastsMs }) => (
-      `the client that ${list(on)} talks to at its next '${moment}' ${amount === 0 ? 'loses the connection, and hears no answer' : `hears nothing more from it for ${ms(lastsMs)}`}`
+      `the client that ${list(on)} talks to at its next '${moment}' ${amount === 0 ? 'loses the connection, and hears no answer' : amount === 1 ? `hears nothing more from it for ${ms(lastsMs)}` : `is parted from all nodes for ${ms(lastsMs)}`}`
     ),
   },
 ];

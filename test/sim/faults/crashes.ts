@@ -4,6 +4,9 @@ import { list, ms, some, type Fault, type Injection, type Site } from './fault.t
 /** A restart has this many effects before it serves, about: enough to die in each of its steps. */
 const effectsOfStartMax = 40;
 
+/** A checkpoint has as many parts as the slices of its keys. */
+const commitsMax = 10;
+
 function kill(site: Site, hosts: readonly string[], downMs: number): boolean {
   const running = hosts.filter((host) => site.cluster.isRunning(host));
   for (const host of running) site.cluster.crash(host, downMs);
@@ -52,6 +55,25 @@ export const crashes: readonly Fault[] = [
       return kill(site, on, lastsMs);
     },
     words: ({ on, amount, lastsMs }) => `${list(on)} killed, back after ${ms(lastsMs)}, killed again after the first ${amount} effects of its new life`,
+  },
+  {
+    name: 'crash-in-checkpoint',
+    everyMs: [200, 3_000],
+    draw: (random, { nodes }) => ({ on: some(random, nodes), amount: random.below(commitsMax) }),
+    begin(site, injection) {
+      for (const host of injection.on) {
+        const { disk } = site.cluster.world.host(host);
+        let left = injection.amount;
+        site.undoAtEnd(disk.watchCommits((end) => {
+          if (left-- > 0 || !site.cluster.isRunning(host)) return;
+          end();
+          site.happens(injection);
+          site.cluster.crash(host, injection.lastsMs);
+        }));
+      }
+      return false;
+    },
+    words: ({ on, amount, lastsMs }) => `${list(on)} killed when ${amount + 1} more parts of checkpoints are in the table, back after ${ms(lastsMs)}`,
   },
   {
     name: 'stop',

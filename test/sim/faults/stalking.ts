@@ -9,19 +9,35 @@ import { list, ms, type Fault, type Injection, type Site } from './fault.ts';
 /** All that name it in the fields behind the tag. */
 const naming: ReadonlySet<number> = new Set([Tag.prepare, Tag.vote, Tag.accept, Tag.accepted, Tag.decide, Tag.recover, Tag.promise]);
 
-const isRefusal = (message: Message): boolean => message[0] === Tag.vote && message[4] !== Vote.ok;
-
 function nameIn(message: Message): string | null {
   return naming.has(message[0]) ? message.slice(1, 4).join(':') : null;
 }
 
 const holdShare = 10;
+/** Back before anybody has given up what was asked of it. */
+const flickShare = 20;
+
+/** Tells of each vote whether it is another one than those before it on the same transaction: replicas don't agree, or not on the timestamp. */
+function dissent(): (message: Message) => boolean {
+  const first = new Map<string, number>();
+  return (message) => {
+    const name = nameIn(message);
+    if (message[0] !== Tag.vote || name === null) return false;
+    const vote = message[4] === Vote.ok ? message[5] : 0;
+    if (!first.has(name)) first.set(name, vote);
+    return first.get(name) !== vote;
+  };
+}
 
 /** What may happen to the node that sends or receives the message. */
 const mishaps: Readonly<Record<string, { readonly words: string; befall(site: Site, host: string, remoteHost: string, injection: Injection): void }>> = {
   kill: {
     words: 'is killed',
     befall: ({ cluster }, host, _remoteHost, { amount, lastsMs }) => cluster.crashAfter(host, amount, lastsMs),
+  },
+  flick: {
+    words: 'is killed, and soon back',
+    befall: ({ cluster }, host, _remoteHost, { amount, lastsMs }) => cluster.crashAfter(host, amount, lastsMs / flickShare),
   },
   cut: {
     words: 'is cut off from all other nodes, which get nothing that is under way',
@@ -35,6 +51,14 @@ const mishaps: Readonly<Record<string, { readonly words: string; befall(site: Si
   lose: {
     words: 'loses the connection to the other end, and the message with it',
     befall: ({ cluster }, host, remoteHost) => cluster.world.network.sever(host, remoteHost),
+  },
+  part: {
+    words: 'is parted from the other end, and the message lost',
+    befall(site, host, remoteHost, { lastsMs }) {
+      const { network } = site.cluster.world;
+      network.sever(host, remoteHost);
+      site.undoAfter(lastsMs, network.partition([host], [remoteHost]).heal);
+    },
   },
   hold: {
     words: 'gets nothing through to the other end for a while',
@@ -74,15 +98,16 @@ const acts: readonly Act[] = [
   // The client loses its coordinator, and asks others before that one is done.
   { chance: 0.3, moments: ['send prepare'], mishaps: ['desert'] },
   // Some replicas don't vote, or late, or not as the others.
-  { chance: 0.6, moments: ['send prepare', 'send prepare', 'send vote'], mishaps: ['lose', 'hold'] },
+  { chance: 0.6, moments: ['send prepare', 'send prepare', 'send vote'], mishaps: ['lose', 'hold', 'part'] },
   { chance: 0.3, moments: ['send prepare', 'receive prepare', 'send vote'], mishaps: ['lose', 'hold', 'kill', 'pause'] },
-  { chance: 0.15, moments: ['send refusal'], mishaps: ['watch'] },
+  { chance: 0.2, moments: ['send dissent'], mishaps: ['watch'] },
   // The coordinator doesn't finish.
   { chance: 0.7, moments: ['receive vote', 'send accept', 'send accept', 'receive accepted', 'send decide'], mishaps: ['kill', 'cut', 'cut', 'hold', 'desert'] },
   // Somebody makes a promise, and dies with it.
-  { chance: 0.2, moments: ['send vote', 'send accepted', 'send promise'], mishaps: ['kill'] },
+  { chance: 0.2, moments: ['send vote', 'send accepted', 'send promise'], mishaps: ['kill', 'flick'] },
   // Nor do those who recover it.
   recoverer,
+  { chance: 0.3, after: 'watch at send recover', moments: ['send promise', 'send promise', 'send accepted'], mishaps: ['kill', 'flick'] },
   recoverer,
 ];
 
@@ -110,12 +135,12 @@ export const stalking: readonly Fault[] = [
     begin(site, injection) {
       const waitFor = ([step, ...rest]: readonly Step[], name: string | null): void => {
         if (step === undefined) return;
-        const refusal = step.moment === 'send refusal';
+        const special = step.moment === 'send dissent' ? dissent() : null;
         const accepts = (message: Message, remoteHost: string): boolean => {
           const about = nameIn(message);
-          return about !== null && (name ?? about) === about && injection.on.includes(remoteHost) && (!refusal || isRefusal(message));
+          return about !== null && (name ?? about) === about && injection.on.includes(remoteHost) && special?.(message) !== false;
         };
-        const waits = injection.on.map((host) => site.frames.once(host, refusal ? 'send vote' : step.moment, (remoteHost, message) => {
+        const waits = injection.on.map((host) => site.frames.once(host, special === null ? step.moment : 'send vote', (remoteHost, message) => {
           for (const end of waits) end();
           if (step.mishap !== 'watch') site.happens(injection);
           mishaps[step.mishap]?.befall(site, host, remoteHost, injection);

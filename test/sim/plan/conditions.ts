@@ -11,9 +11,11 @@ export interface Conditions {
   readonly disk: Partial<DiskOptions>;
   /** Of each node, in their order. */
   readonly clocks: readonly Required<Pick<HostOptions, 'skewMs' | 'driftPpm'>>[];
+  /** Ways from one node to another that are longer than the others by so much. */
+  readonly detours: readonly { readonly from: string; readonly to: string; readonly extraMs: number }[];
 }
 
-export const goodDay: Conditions = { network: {}, disk: {}, clocks: [] };
+export const goodDay: Conditions = { network: {}, disk: {}, clocks: [], detours: [] };
 
 const latencies: readonly Latency[] = [
   // One room, one building, one continent; and a network that is not what it was sold as.
@@ -32,7 +34,7 @@ const flushes: readonly Latency[] = [
   { baseMs: 0.5, jitterMs: 2, tailChance: 0.05, tailMs: 200 },
 ];
 
-export function drawConditions(random: Random, nodes: number): Conditions {
+export function drawConditions(random: Random, nodes: readonly string[]): Conditions {
   const network = {
     latency: random.pick([latencies[0], latencies[4], ...latencies] as Latency[]),
     turnMs: random.pick([0, 0.05, 0.05, 2]),
@@ -42,8 +44,19 @@ export function drawConditions(random: Random, nodes: number): Conditions {
   };
   const disk = { flush: random.pick([flushes[0], ...flushes] as Latency[]) };
   const skewMs = random.pick([0, 1, 100, 10_000, 10_000]);
-  const clocks = Array.from({ length: nodes }, () => ({ skewMs: whole(random.between(-1, 1) * skewMs), driftPpm: whole(random.between(-200, 200)) }));
-  return { network, disk, clocks };
+  const clocks = nodes.map(() => ({ skewMs: whole(random.between(-1, 1) * skewMs), driftPpm: whole(random.between(-200, 200)) }));
+  return { network, disk, clocks, detours: drawDetours(random.fork('detours'), nodes) };
+}
+
+/**
+ * Where all ways are alike, what two nodes say to a third comes in nearly the order in which it was said, and all replicas see nearly the same order of
+ * events. A node far away, or only a route that is longer there than back, ends that.
+ */
+function drawDetours(random: Random, nodes: readonly string[]): Conditions['detours'] {
+  if (!random.chance(0.4)) return [];
+  const share = random.pick([0.1, 0.3, 0.3]);
+  const mostMs = random.pick([5, 30, 100]);
+  return nodes.flatMap((from) => nodes.filter((to) => to !== from && random.chance(share)).map((to) => ({ from, to, extraMs: Math.ceil(random.float() * mostMs) })));
 }
 
 /** How much longer than on a good day a conversation takes, about. */
@@ -52,8 +65,9 @@ export function slownessOf({ network: { latency } }: Conditions): number {
 }
 
 /** A message seldom takes longer, unless something is broken. */
-export function longLatencyMs({ network: { latency } }: Conditions): number {
-  return latency === undefined ? 0 : latency.baseMs + latency.jitterMs + latency.tailMs;
+export function longLatencyMs({ network: { latency }, detours }: Conditions): number {
+  const detourMs = Math.max(0, ...detours.map(({ extraMs }) => extraMs));
+  return latency === undefined ? detourMs : latency.baseMs + latency.jitterMs + latency.tailMs + detourMs;
 }
 
 /** Time in which nothing happens costs steps too, for nodes tick. */

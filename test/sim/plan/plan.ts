@@ -22,6 +22,8 @@ export interface ClientPlan {
   /** Between two operations, in the mean; taken together after `burst` operations, for operations meet one another only in a crowd. */
   readonly pauseMs: number;
   readonly burst: number;
+  /** Nodes that it can't connect to. Of any group it reaches one at least. */
+  readonly turnedAwayBy: readonly string[];
 }
 
 export interface Plan {
@@ -32,6 +34,8 @@ export interface Plan {
   /** What clients commit by. */
   readonly protocols: readonly CommitProtocolName[];
   readonly clients: readonly ClientPlan[];
+  /** Mean pause of a further client, whose transactions touch no key of the workload; null: there is none. */
+  readonly passerByPauseMs: number | null;
   /** How long clients work and faults happen; less if all clients are done before. */
   readonly durationMs: number;
   readonly injections: readonly Injection[];
@@ -61,17 +65,19 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const name = workload ?? random.fork('workload').pick(Object.keys(workloads));
   if (!Object.hasOwn(workloads, name)) throw new RangeError(`unknown workload ${name}; there are ${Object.keys(workloads).join(', ')}`);
   const drawn = drawShape(random.fork('shape'));
-  const conditions = drawConditions(random.fork('conditions'), drawn.nodes);
+  const conditions = drawConditions(random.fork('conditions'), nodeIds(drawn.nodes));
   const shape = withPatience(drawn, conditions);
   const lengthMs = Math.round(slownessOf(conditions) * durationMs.least * (durationMs.most / durationMs.least) ** random.fork('duration').float());
-  const clients = drawClients(random.fork('clients'), lengthMs);
+  const clients = drawClients(random.fork('clients'), shape, lengthMs);
   const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
   const injections = drawInjections(random.fork('faults'), scene, lengthMs, classes);
   // A protocol that waits for its coordinator waits for ever if that is lost for good.
   const fitting: readonly CommitProtocolName[] = injections.some(({ fault }) => rot.some(({ name: each }) => each === fault)) ? ['dtp', '3pc'] : commitProtocols;
   const wanted = named?.filter((protocol) => fitting.includes(protocol)) ?? [];
   const protocols = wanted.length > 0 ? wanted : drawProtocols(random.fork('protocols'), fitting);
-  return { seed: String(seed), workload: name, shape, conditions, protocols, clients, durationMs: lengthMs, injections };
+  const passerBy = random.fork('passer-by');
+  const passerByPauseMs = passerBy.chance(0.5) ? Math.ceil(passerBy.pick([5, 20]) * slownessOf(conditions)) : null;
+  return { seed: String(seed), workload: name, shape, conditions, protocols, clients, passerByPauseMs, durationMs: lengthMs, injections };
 }
 
 /** Nobody configures timeouts that a healthy network of theirs does not keep: with them hardly anything is ever done, and nothing is tested. */
@@ -93,12 +99,19 @@ export function clientName(number: number): string {
   return `c${number}`;
 }
 
-function drawClients(random: Random, lengthMs: number): ClientPlan[] {
+function drawClients(random: Random, { nodes, replicationFactor }: ClusterShape, lengthMs: number): ClientPlan[] {
   const count = random.pick(clientCounts);
   const operations = Math.ceil(random.pick(operationsMax) / count);
   const pauseMs = Math.round(random.pick([0.2, 0.5, 0.9]) * lengthMs / operations);
   const burst = random.pick([1, 5, 25]);
-  return Array.from({ length: count }, (_, i) => ({ number: i + 1, operations, pauseMs, burst }));
+  // Those who don't reach the same nodes are served by different coordinators, and what they do meets at the replicas only.
+  const scattered = random.fork('reach').chance(0.5);
+  return Array.from({ length: count }, (_, i) => {
+    const number = i + 1;
+    const reach = random.fork(`reach of ${number}`);
+    const turnedAwayBy = scattered ? reach.shuffled(nodeIds(nodes)).slice(0, reach.below(replicationFactor)).sort() : [];
+    return { number, operations, pauseMs, burst, turnedAwayBy };
+  });
 }
 
 /** All of them together leave each group its majority, wherever its replicas are. */

@@ -13,15 +13,16 @@ export interface ClusterShape {
 const KiB = 1_024;
 
 /** Three nodes are what most people run, and the least where a majority is not everybody; with more, not all of them are told of everything. */
-export const nodeCounts = [1, 2, 3, 3, 3, 4, 4, 5, 6, 7] as const;
+export const nodeCounts = [1, 2, 3, 3, 3, 4, 5, 5, 6, 7] as const;
 /** Of five, more than one may differ from the majority. */
-const replicationFactors = [1, 2, 3, 3, 3, 4, 5, 5] as const;
+const replicationFactors = [1, 2, 3, 3, 3, 3, 4, 5] as const;
 
 export function drawShape(random: Random): ClusterShape {
   const nodes = random.pick(nodeCounts);
   const replicationFactor = Math.min(nodes, random.pick(replicationFactors));
-  // Where not everybody keeps everything, keys shall lie in several groups, so that transactions meet in more than one place.
-  const partitions = random.pick(replicationFactor < nodes ? [4, 16, 64] : [1, 4, 16, 16]);
+  // Where not everybody keeps everything, keys shall lie in several groups, so that transactions meet in more than one place; and several keys
+  // in each, for what read one of them matters to who writes another.
+  const partitions = random.pick(replicationFactor < nodes ? [2, 4, 4, 16, 64] : [1, 1, 2, 16]);
   return { nodes, replicationFactor, partitions, timing: drawTiming(random), store: drawStore(random) };
 }
 

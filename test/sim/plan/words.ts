@@ -7,11 +7,11 @@ export function injectionInWords(injection: Injection): string {
   return `at ${injection.atMs} ms ${injection.fault}: ${faults.get(injection.fault)?.words(injection) ?? 'unknown'}`;
 }
 
-export function shapeInWords({ workload, shape, protocols, clients, durationMs }: Plan): string {
+export function shapeInWords({ workload, shape, protocols, clients, passerByPauseMs, durationMs }: Plan): string {
   const operations = clients.reduce((sum, client) => sum + client.operations, 0);
   return [
     `${workload} on ${count(shape.nodes, 'node')}`, `${count(shape.replicationFactor, 'replica')} of ${count(shape.partitions, 'partition')}`,
-    `${count(clients.length, 'client')} with ${count(operations, 'operation')}`, `${durationMs} ms`, protocols.join(' and '),
+    `${count(clients.length, 'client')} with ${count(operations, 'operation')}${passerByPauseMs === null ? '' : ' and a passer-by'}`, `${durationMs} ms`, protocols.join(' and '),
   ].join(', ');
 }
 
@@ -24,7 +24,11 @@ export function classesInWords({ injections }: Plan): string {
 
 /** All of it, a line each. */
 export function planInWords(plan: Plan): string[] {
-  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...plan.injections.map(injectionInWords)];
+  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...reachInWords(plan), ...plan.injections.map(injectionInWords)];
+}
+
+function reachInWords({ clients }: Plan): string[] {
+  return clients.filter(({ turnedAwayBy }) => turnedAwayBy.length > 0).map(({ number, turnedAwayBy }) => `client c${number} can't connect to ${turnedAwayBy.join(', ')}`);
 }
 
 export function count(number: number, noun: string): string {

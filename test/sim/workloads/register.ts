@@ -9,6 +9,8 @@ import { findingsOf, type MakeWorkload } from './workload.ts';
 export const register: MakeWorkload = (random, nowMs) => {
   const recorder = new Recorder<RegisterOperation>(nowMs);
   const keys = Array.from({ length: 1 + random.below(8) }, (_, i) => `register${i}`);
+  /** With a note, which nobody reads, a write is coordinated wherever that lies, perhaps by a node that knows nothing of the register. */
+  const noted = random.chance(0.5);
   /** Keys that are deleted as often as written are mostly absent, and what their deletions leave behind is collected. */
   const deletedShare = random.pick([0.1, 0.5, 0.7]);
   let values = 0;
@@ -26,7 +28,14 @@ export const register: MakeWorkload = (random, nowMs) => {
     return attempt(client, recorder, {
       planned: [micro],
       run: async (options) => {
-        await (value === null ? client.db.delete(key, options) : client.db.set(key, value, options));
+        if (noted && value !== null) {
+          await client.db.transaction((tx) => {
+            tx.set(key, value);
+            tx.set(['note', client.name], value);
+          }, options);
+        } else {
+          await (value === null ? client.db.delete(key, options) : client.db.set(key, value, options));
+        }
         return [micro];
       },
     });

@@ -8,7 +8,7 @@ import { endingOf, exitCodes, exitCodesHelp, InputError } from '../../../client/
 import { formatKey, parseKey } from '../../../client/cli/keys.ts';
 import { formatLogLine, isForOperator, LogFile, parseLogLine } from '../../../client/cli/node-log.ts';
 import { shellCode } from '../../../client/cli/node-process.ts';
-import { describeStatus, duration } from '../../../client/cli/status.ts';
+import { describeStatus, duration } from '../../../client/cli/status-text.ts';
 import { readable, table } from '../../../client/cli/terminal.ts';
 import type { Key } from '../../../client/keys.ts';
 import { errorCodes } from '../../../client/wire/errors.ts';
@@ -98,26 +98,43 @@ describe('the status of nodes', () => {
       },
       { id: 'n2', url: 'ws://b:1', reachable: false, reason: 'connection refused' },
       { id: 'n3', url: 'ws://c:1', reachable: true, novelty: { of: 'another version' } },
-      { id: 'n4', url: 'ws://d:1', reachable: true, disk: { state: 'failing', part: 'journal', problem: 'ENOSPC: no space left on device, write', forMs: 12_000, refusal: 'the journal can’t be written' } },
-      { id: 'n5', url: 'ws://e:1', reachable: true, disk: { state: 'stalled', part: 'table', problem: 'a write has not ended', forMs: 3_000, refusal: null } },
     ];
     expect(describeStatus(nodes, plain)).toEqual([
-      'node  address   state    epoch  life  uptime  primary  replica  in flight  in doubt  blocked  locks  records  behind  agreed',
-      'n1    ws://a:1  up           1     3  2 min       341      683          2         1        8      4        9       0  1.5 s ago',
+      'node  address   state    life  uptime  primary  replica  behind  doubtful  agreed',
+      'n1    ws://a:1  healing     3  2 min       341      683       0         2  1.5 s ago',
       'n2    ws://b:1  down',
       'n3    ws://c:1  up',
-      'n4    ws://d:1  failing',
-      'n5    ws://e:1  stalled',
+      '',
+      'node  in flight  in doubt  blocked  locks  records',
+      'n1            2         1        8      4        9',
+      'n3',
       '',
       'n2 does not answer: connection refused',
       'n1 has no connection to n2',
-      'the journal of n4 can’t be written, for 12 s: ENOSPC: no space left on device, write. It gives no votes, answers reads, and goes on by itself when its disk does',
-      'the table of n5 can’t be written, for 3.0 s: a write has not ended. It votes as long as what it can’t write there fits its memory, and goes on by itself when its disk does',
       'n1 is in doubt about 2 partitions since 2025-11-21T04:40:00.000Z: a row of the data table was damaged. It does not vote or answer there until it has learned from the other replicas what it lacks',
       'n2:3:4 (2pc) is blocked and locks 2 keys of n1: it has been waiting for n2 for 12 s; if n2 never comes back: dtp resolve n2:3:4 --commit or --abort',
       'n2:3:5 (dtp) is blocked and locks 1 keys of n1: it has been waiting for n2, n4 for 0.5 s',
       '6 or more others are blocked too',
     ]);
+  });
+
+  it('tells of a disk that takes no writes, and of views that differ', () => {
+    const nodes = [
+      { id: 'n1', url: 'ws://a:1', reachable: true, epoch: 1, doubtful: null, disk: { state: 'failing', part: 'journal', problem: 'no space left on device', forMs: 12_000 } },
+      { id: 'n2', url: 'ws://b:1', reachable: true, epoch: 2, doubtful: null, disk: { state: 'sound', part: null, problem: null, forMs: 0 } },
+    ];
+    const lines = describeStatus(nodes, plain);
+    expect(lines[1]).toMatch(/^n1 +ws:\/\/a:1 +no votes +0$/);
+    expect(lines[2]).toMatch(/^n2 +ws:\/\/b:1 +up +0$/);
+    expect(lines.slice(-2)).toEqual(['n1 takes no part in votes: its journal can’t be written for 12 s: no space left on device', 'The nodes have different views: n1 that of epoch 1; n2 that of epoch 2']);
+  });
+
+  it('fits a terminal of 120 columns', () => {
+    const node = (id: string) => ({
+      id, url: 'ws://192.168.100.200:65535', reachable: true, epoch: 1, incarnation: 1_234, uptimeMs: 1e10, partitions: { primary: 16_384, replica: 16_384 }, doubtful: null,
+      transactions: { inFlight: 20_000, inDoubt: 20_000, locks: 1e6, records: 1e6, blocked: { count: 20_000, first: [] } }, lag: { partitionsBehind: 16_384, lastAgreementMs: 1e10 }, peers: [],
+    });
+    for (const line of describeStatus([node('n1'), node('n64')], plain)) expect(line.length).toBeLessThanOrEqual(120);
   });
 
   it.each([[0, '0.0 s'], [1_500, '1.5 s'], [59_000, '59 s'], [119_000, '119 s'], [120_000, '2 min'], [7_200_000, '2 h'], [200_000_000, '2 d'], [null, ''], [undefined, ''], [-1, '']])('%s ms is %j', (ms, text) => {

@@ -122,6 +122,30 @@ it('leaves a prefix of the batches under way at a crash, each whole', async () =
   expect([...outcomes].sort()).toEqual([0, 1, 2, 3]);
 });
 
+it('tells who watches of each commit before its writer, who may be dead by then', async () => {
+  const { world, host, runtime } = machine();
+  const table = runtime.disk.openTable();
+  const seen: string[] = [];
+  let left = 1;
+  host.disk.watchCommits((end) => {
+    seen.push('commit');
+    if (left-- > 0) return;
+    end();
+    host.crash();
+  });
+  table.write([[key('a'), key('1')]], () => {
+    seen.push('written');
+    table.write([[key('a'), key('2')]], () => seen.push('written'));
+    table.write([[key('b'), key('2')]], () => seen.push('written'));
+  });
+  await world.runFor(100);
+  expect(seen).toEqual(['commit', 'written', 'commit']);
+  const again = host.boot().disk.openTable();
+  expect(again.get(key('a'))).toEqual(key('2'));
+  expect(await commit(world, again, [[key('c'), key('3')]])).toBeUndefined();
+  expect(seen).toHaveLength(3);
+});
+
 it('fails writes when told to, and a log that failed stays failed', async () => {
   const { world, host, runtime } = machine();
   const file = runtime.disk.openLog('log', size);

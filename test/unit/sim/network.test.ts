@@ -220,6 +220,19 @@ it('turns dials away while a host refuses them, and when its process is gone', a
   expect([late.events, unknown.events]).toEqual([['connect ECONNREFUSED b:1'], ['connect ECONNREFUSED nobody:1']]);
 });
 
+it('turns away the dials of one host, while others are let in', async () => {
+  const { world, a } = await joined();
+  const c = world.addHost('c').boot();
+  const { heal } = world.network.refuse('b', 'c');
+  const [admitted, refused] = [watched(a.dial('ws://b:1')), watched(c.dial('ws://b:1'))];
+  await world.runFor(10);
+  expect([admitted.events, refused.events]).toEqual([['open'], ['connect ECONNREFUSED b:1']]);
+  heal();
+  const again = watched(c.dial('ws://b:1'));
+  await world.runFor(10);
+  expect(again.events).toEqual(['open']);
+});
+
 it('takes its time on a slow link, and shows what waits', async () => {
   const { world, client, server } = await joined();
   world.network.link('a', 'b').bytesPerMs = 100;

@@ -10,9 +10,10 @@ const classes = ['crash', 'pause', 'reset', 'clog', 'full-disk'];
 const big: Plan = {
   seed: 'big', workload: 'bank',
   shape: { nodes: 3, replicationFactor: 3, partitions: 16, timing: { fastCommitWaitMs: 5, tickIntervalMs: 20 }, store: { headCacheEntries: 0 } },
-  conditions: { network: { turnMs: 2 }, disk: { flush: { baseMs: 4, jitterMs: 8, tailChance: 0, tailMs: 0 } }, clocks: [{ skewMs: 1, driftPpm: 2 }] },
+  conditions: { network: { turnMs: 2 }, disk: { flush: { baseMs: 4, jitterMs: 8, tailChance: 0, tailMs: 0 } }, clocks: [{ skewMs: 1, driftPpm: 2 }], detours: [{ from: 'n1', to: 'n2', extraMs: 5 }] },
   protocols: ['dtp'],
-  clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1 })),
+  clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1, turnedAwayBy: ['n1'] })),
+  passerByPauseMs: 5,
   durationMs: 10_000,
   injections: Array.from({ length: 100 }, (_, i) => injection(i * 100, classes[i % classes.length]!)),
 };
@@ -31,6 +32,8 @@ describe('shrinking', () => {
     expect(smallest.clients.map(({ number, operations }) => [number, operations])).toEqual([[2, 37], [4, 1]]);
     expect(smallest.shape).toEqual({ nodes: 3, replicationFactor: 3, partitions: 1, timing: { fastCommitWaitMs: 5 }, store: {} });
     expect(smallest.conditions).toEqual(goodDay);
+    expect(smallest.passerByPauseMs).toBeNull();
+    expect(smallest.clients.flatMap(({ turnedAwayBy }) => turnedAwayBy)).toEqual([]);
     expect(smallest.durationMs).toBeGreaterThan(4_700);
     expect(smallest.durationMs).toBeLessThan(6_000);
     expect(runs).toBeLessThan(300);

@@ -72,6 +72,11 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.keepPoint]: [Tag.keepPoint, 1, 'before-upgrade'],
   [Tag.removePoint]: [Tag.removePoint, 1, 'before-upgrade'],
   [Tag.listPoints]: [Tag.listPoints, 1],
+  [Tag.audit]: [Tag.audit, 1, [0, 1_023]],
+  [Tag.audited]: [Tag.audited, 1, [5, 1_000_000, 1, 3, timestamp, bytes, 6, 0, 0, 0, 0, bytes]],
+  [Tag.auditKeys]: [Tag.auditKeys, 1, 5, bytes, key],
+  [Tag.auditedKeys]: [Tag.auditedKeys, 1, [key, timestamp, 2 ** 32 - 1, 0, 100, highKey, 1, 0, 1, 0], true],
+  [Tag.heal]: [Tag.heal, 1],
   [Tag.points]: [Tag.points, 1, ['before-upgrade', 0, 1_763_700_000_000, 2 ** 40, null, null, 'later', 2, 1_763_700_000_001, 0, 'disk-full', 'no space left']],
 };
 

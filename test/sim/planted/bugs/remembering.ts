@@ -55,11 +55,14 @@ export const rememberingBugs: readonly PlantedBug[] = [
   {
     name: 'watermark-passes-undecided',
     wrong: 'A coordinator’s watermark says that all below is decided, and some of it is not.',
-    patches: [{
-      module: 'node/txn/coordinator.ts',
-      find: "    for (const running of this.#running.values()) if (running.phase !== 'decided') watermark = Math.min(watermark, running.start.number);\n",
-      replace: '',
-    }],
+    patches: [
+      {
+        module: 'node/txn/coordinator.ts',
+        find: "    for (const running of this.#running.values()) if (running.phase !== 'decided') watermark = Math.min(watermark, running.start.number);\n",
+        replace: '',
+      },
+      { module: 'node/txn/commits.ts', find: "if (state === 'waiting' || state === 'running') lowest", replace: "if (state === 'waiting') lowest" },
+    ],
   },
   {
     name: 'exceptions-ignored',

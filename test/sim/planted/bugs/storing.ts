@@ -16,7 +16,7 @@ export const storingBugs: readonly PlantedBug[] = [
     name: 'journal-begins-too-late',
     wrong: 'The first slice of a checkpoint already says that the journal counts only from the present segment on.',
     patches: [
-      { module: checkpoint, find: '  let slice = emptySlice();\n  for (const partition of', replace: '  let slice = emptySlice();\n  slice.puts.push(journalPut({ first, ...journal.durable }));\n  for (const partition of' },
+      { module: checkpoint, find: '  let slice = emptySlice();\n  for (const place of', replace: '  let slice = emptySlice();\n  slice.puts.push(journalPut({ first, ...journal.durable }));\n  for (const place of' },
     ],
   },
   {
@@ -45,9 +45,22 @@ export const storingBugs: readonly PlantedBug[] = [
     patches: [{ module: versions, find: 'this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);', replace: 'if (value !== null) this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);' }],
   },
   {
-    name: 'outcome-without-writes',
-    wrong: 'An outcome is journalled without the writes, also where no vote of the replica’s own has journalled them before.',
-    patches: [{ module: 'node/txn/participant.ts', find: 'decision, journalled ? null : values]);', replace: 'decision, null]);' }],
+    name: 'outcome-replayed-without-writes',
+    wrong: 'A restart applies the writes that stand in the outcome’s own record, and forgets those that were journalled with the vote.',
+    patches: [{
+      module: 'node/txn/ledger.ts',
+      find: '  replay(record: JournalRecord): void {\n    this.#apply(record);\n',
+      replace: `  replay(record: JournalRecord): void {
+    if (record[0] === Kind.outcome && record[5] === null) {
+      const txn = this.find({ node: record[1], incarnation: record[2], number: record[3] });
+      if (txn?.state === 'prepared' && txn.body !== null) {
+        this.#unlock(txn, this.parse(txn.body));
+        txn.body = null;
+      }
+    }
+    this.#apply(record);
+`,
+    }],
   },
   {
     name: 'torn-tail-believed',
@@ -56,8 +69,8 @@ export const storingBugs: readonly PlantedBug[] = [
   },
   {
     name: 'exchange-overlooks-leaves',
-    wrong: 'Anti-entropy compares all but the last leaf of each partition.',
-    patches: [{ module: 'node/heal/exchange.ts', find: 'for (let leaf = 0; leaf * rootBytes < ours.length; leaf++) {', replace: 'for (let leaf = 0; (leaf + 1) * rootBytes < ours.length; leaf++) {' }],
+    wrong: 'Anti-entropy compares all but the last child of each node of the tree.',
+    patches: [{ module: 'node/heal/exchange-walk.ts', find: 'for (let child = 0; child * childBytes < ours.length; child++) {', replace: 'for (let child = 0; (child + 1) * childBytes < ours.length; child++) {' }],
   },
   {
     name: 'failed-flush-repeated',
