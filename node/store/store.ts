@@ -235,10 +235,7 @@ export class Store {
     return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, journalBytes: liveBytes, backlogBytes, overlayBytes: this.#versions.overlay.bytes, sinceCheckpointMs, ...this.#counts };
   }
 
-  /**
-   * Takes a last checkpoint and closes. Nothing may be appended or read afterwards. A disk in trouble is not waited for: what it
-   * did not take was told to nobody, and the next start finds the rest.
-   */
+  /** Takes a last checkpoint and closes. Nothing may be appended or read afterwards. A disk in trouble is not waited for: what it did not take was told to nobody, and the next start finds the rest. */
   close(done: () => void): void {
     const before = this.#state;
     if (before !== 'open' && before !== 'opening') return done();
