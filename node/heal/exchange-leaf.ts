@@ -3,8 +3,8 @@
  *
  * A leaf holds some tens of keys, and mostly one or two of them differ. So the asker doesn't have them listed: it tells its newest
  * version, for what it missed is mostly newer than all it has, or a fingerprint of 32 bits for each version. Two versions may
- * have the same fingerprint; but it is salted, so the next time they will not, and until then the leaf's digest still differs. It must be as good as
- * unheard of all the same, for who is in doubt believes, after one look at each of a few others, that it knows whatever they know.
+ * have the same fingerprint; but it is salted, so the next time they will not, and until then the leaf's digest still differs. Who is in
+ * doubt must not miss one even once, for it speaks when it has looked at a few others: it has all of the leaf named.
  */
 import type { Key, Version } from '../../client/wire/messages.ts';
 import { itemOf, slotOf } from '../store/hash.ts';
@@ -17,6 +17,8 @@ export interface Leaf {
   readonly after: Key | null;
   /** Not only what is newer than all that we have there. */
   readonly isThorough: boolean;
+  /** Then nothing is left to fingerprints. */
+  readonly isDoubtful: boolean;
 }
 
 /** What we have of a leaf, up to `until` if there is more of it. */
@@ -30,7 +32,7 @@ export interface Piece {
 const fingerprintBytes = 4;
 
 /** Takes `rowsMax` of the rows at most. */
-export function pieceOf(rows: Iterable<readonly [Key, Row]>, isThorough: boolean, salt: number, rowsMax: number): Piece {
+export function pieceOf(rows: Iterable<readonly [Key, Row]>, { isThorough, isDoubtful }: Pick<Leaf, 'isThorough' | 'isDoubtful'>, salt: number, rowsMax: number): Piece {
   const versions: (readonly [Key, Version])[] = [];
   const have: number[] = [];
   let above = 0;
@@ -42,7 +44,7 @@ export function pieceOf(rows: Iterable<readonly [Key, Row]>, isThorough: boolean
     }
     versions.push([key, row.version]);
     above = Math.max(above, row.version);
-    if (isThorough) have.push(fingerprintOf(key, row, salt));
+    if (isThorough && !isDoubtful) have.push(fingerprintOf(key, row, salt));
   }
   return { versions, above, have: isThorough ? packed(have) : null, until };
 }

@@ -23,7 +23,7 @@ export interface WalkOptions {
   readonly store: Pick<Store, 'tree' | 'rows' | 'head' | 'versions' | 'install'>;
   /** Partitions that both sides keep, in order. */
   readonly shared: readonly number[];
-  /** Those of them that are to be compared even if the peer's block looks equal. */
+  /** Those of them of which we are in doubt: they are compared even if the peer's block looks equal, and each difference by name. */
   readonly named: readonly number[];
   /** Whatever the peer had newer in the partition when this walk began is here. `collected`: what the peer says of it. */
   readonly passed: (peer: string, partition: number, ordinal: number, collected: number) => void;
@@ -63,6 +63,7 @@ export class Walk {
   readonly #options: WalkOptions;
   readonly #blocks: number[];
   readonly #partitions: number[];
+  readonly #doubtful: ReadonlySet<number>;
   readonly #nodes: Node[] = [];
   #leaves: Leaf[] = [];
   #again: Leaf[] = [];
@@ -83,6 +84,7 @@ export class Walk {
     this.#options = options;
     this.#blocks = [...new Set(options.shared.map(blockOf))];
     this.#partitions = [...options.named];
+    this.#doubtful = new Set(options.named);
   }
 
   /** Partitions not gone through yet, at most. */
@@ -127,13 +129,13 @@ export class Walk {
   }
 
   #onRoots([, , isBusy, differing]: Roots): void {
-    const { store: { tree }, shared, named } = this.#options;
+    const { store: { tree }, shared } = this.#options;
     this.isPeerBusy ||= isBusy;
     for (let i = 0; i < differing.length; i += 2) {
       const partitions = shared.filter((partition) => blockOf(partition) === differing[i]);
       const roots = differing[i + 1] as Uint8Array;
       partitions.forEach((partition, k) => {
-        if (!named.includes(partition) && !sameBytes(tree.root(partition), roots.subarray(k * 16, (k + 1) * 16))) this.#partitions.push(partition);
+        if (!this.#doubtful.has(partition) && !sameBytes(tree.root(partition), roots.subarray(k * 16, (k + 1) * 16))) this.#partitions.push(partition);
       });
     }
   }
@@ -170,7 +172,7 @@ export class Walk {
       const index = node.index * 16 + child;
       open.left++;
       if (level + 1 < tree.depth) this.#nodes.push({ partition, level: level + 1, index });
-      else this.#leaves.push({ partition, leaf: index, after: null, isThorough: false });
+      else this.#leaves.push({ partition, leaf: index, after: null, isThorough: false, isDoubtful: this.#doubtful.has(partition) });
     }
     this.#finished.push(partition);
   }
@@ -184,7 +186,7 @@ export class Walk {
     this.#asked = [];
     for (let rowsLeft = rowsPerQuestion; this.#leaves.length > 0 && this.#asked.length < leavesPerQuestion && rowsLeft > 0 && until === null;) {
       const leaf = this.#leaves.shift() as Leaf;
-      const piece = pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf.isThorough, request, rowsLeft);
+      const piece = pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf, request, rowsLeft);
       this.#asked.push({ leaf, piece });
       // Up to there we have all that there is, or it is deleted.
       fields.push(leaf.partition, leaf.leaf, Math.max(piece.above, store.versions.tombstones.collected(leaf.partition)), piece.have);

@@ -103,6 +103,24 @@ describe('an exchange', () => {
     expect(Math.max(...pair.said.map(sizeOf))).toBeLessThan(limits.frameBytesMax / 8);
   });
 
+  it('leaves nothing to fingerprints where the asker is in doubt, for two that are alike would hide what it lacks', () => {
+    const pair = new Pair({ ...viewOf(2), partitions: 1 });
+    const keys = Array.from({ length: 4_000 }, (_, i) => `k${i}`);
+    keys.forEach((key, i) => {
+      pair.b.write(key, 10 + i);
+      if (i % 5 !== 0) pair.a.write(key, 10 + i);
+    });
+    const { store } = pair.a.replica;
+    store.doubts.doubt([0], 'of a test');
+    pair.a.exchange.peerUp('n2');
+    pair.run(5_000);
+    expect(pair.a.passes[0]?.ordinal).toBe(1);
+    expect(keys.filter((key) => store.head(key) === undefined)).toEqual([]);
+    const told = pair.saidWith(Tag.list).flatMap(([, , leaves]) => leaves.filter((_, i) => i % 4 === 3)).filter((have) => have !== null);
+    expect(told.length).toBeGreaterThan(10);
+    expect(told.every((have) => (have as Uint8Array).length === 0)).toBe(true);
+  });
+
   it('goes on while both sides change, and ends equal', () => {
     const pair = new Pair();
     const random = new Random('moving');
