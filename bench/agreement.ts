@@ -5,8 +5,13 @@ import type { Database, NodeStatus } from '../client/index.ts';
 /** The parts of a node's status that matter here. */
 interface Told extends NodeStatus {
   readonly digest?: string;
-  readonly lag?: { readonly partitionsBehind: number; readonly lastAgreementMs: number | null };
+  readonly lag?: Agreeing & { readonly peers?: readonly (Agreeing & { readonly id: string })[] };
   readonly transactions?: { readonly undecided: number };
+}
+
+interface Agreeing {
+  readonly partitionsBehind: number;
+  readonly lastAgreementMs: number | null;
 }
 
 export interface Agreement {
@@ -27,16 +32,34 @@ export async function agreement(db: Database, quietSinceMs: number, timeoutMs: n
     const askedAtMs = performance.now();
     const nodes = await db.status({ timeoutMs: 2_000 }) as Told[];
     const [first] = nodes;
-    const agreed = nodes.every((node) => node.digest === first?.digest && agreedSince(node, askedAtMs - quietSinceMs));
+    const agreed = nodes.every((node) => node.digest === first?.digest && node.transactions?.undecided === 0 && agreedSince(node, askedAtMs - quietSinceMs));
     if (agreed && first?.digest !== undefined) return { digest: first.digest, atMs: performance.now() };
     if (performance.now() > untilMs) throw new Error(`the replicas do not agree after ${timeoutMs} ms: ${nodes.map(describe).join('; ')}`);
     await delay(20);
   }
 }
 
-function agreedSince({ reachable, lag, transactions }: Told, quietMs: number): boolean {
-  if (!reachable || lag === undefined || lag.lastAgreementMs === null || transactions === undefined) return false;
-  return lag.partitionsBehind === 0 && lag.lastAgreementMs < quietMs && transactions.undecided === 0;
+function agreedSince({ reachable, lag }: Told, ms: number): boolean {
+  return reachable && lag !== undefined && isSince(lag, ms);
+}
+
+function isSince({ lastAgreementMs, partitionsBehind }: Agreeing, ms: number): boolean {
+  return lastAgreementMs !== null && partitionsBehind === 0 && lastAgreementMs < ms;
+}
+
+/**
+ * Resolves to whether, from now on and in time, this node and each other one found no difference from one another. While others
+ * write, no two of them tell the same digest; but each knows when it last agreed with whom.
+ */
+export async function agreedAgain(db: Database, member: string, timeoutMs: number): Promise<boolean> {
+  const sinceMs = performance.now();
+  for (; performance.now() - sinceMs < timeoutMs; await delay(50)) {
+    const agoMs = performance.now() - sinceMs;
+    const nodes = await db.status({ timeoutMs: 1_000 }) as Told[];
+    const agreed = ({ id, reachable, lag }: Told): boolean => reachable && (lag?.peers ?? []).every((peer) => (id !== member && peer.id !== member) || isSince(peer, agoMs));
+    if (nodes.every(agreed)) return true;
+  }
+  return false;
 }
 
 function describe({ id, reachable, reason, lag, transactions, digest }: Told): string {

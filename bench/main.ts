@@ -7,6 +7,7 @@ import { registerHealing } from './healing/command.ts';
 import { registerMicro } from './micro/command.ts';
 import { runProgram } from './options.ts';
 import { registerProtocols } from './protocols.ts';
+import { registerTimeline } from './timeline/command.ts';
 
 const program = new Command('npm run bench --').description('Measures a cluster on this machine.').addHelpText('after', `
 Without a command: figures. Each has options of its own:
@@ -15,12 +16,14 @@ Without a command: figures. Each has options of its own:
   npm run bench -- --target dtp,etcd,zookeeper --callers 64
   npm run bench -- compare old.json new.json
   npm run bench -- healing --keys 100000
+  npm run bench -- timeline --target dtp,etcd
   npm run bench -- micro
   npm run bench -- floor
   npm run bench -- protocols --out bench-results`);
 registerFigures(program);
 registerCompare(program);
 registerHealing(program);
+registerTimeline(program);
 registerMicro(program);
 registerFloor(program);
 registerProtocols(program);

@@ -15,6 +15,7 @@ export interface Chart {
   readonly x: Axis;
   readonly y: Axis;
   readonly lines: readonly Line[];
+  readonly wide?: boolean;
   /** Lines across, with what happened there. */
   readonly marks?: readonly { readonly at: number; readonly text: string }[];
 }
@@ -25,11 +26,12 @@ export interface Axis {
   readonly format?: (value: number) => string;
 }
 
-const width = 640;
+const widths = { normal: 640, wide: 1_280 } as const;
 const height = 380;
 const grey = '#555';
 
-export function svgOf({ title, subtitle, x, y, lines, marks = [] }: Chart): string {
+export function svgOf({ title, subtitle, x, y, lines, wide = false, marks = [] }: Chart): string {
+  const width = wide ? widths.wide : widths.normal;
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   const axis = ({ name, scale, format }: Axis) => ({ type: scale, name, nameLocation: 'middle' as const, nameTextStyle: { color: grey }, splitLine: { lineStyle: { color: '#eee' } }, axisLabel: { color: grey, ...(format !== undefined && { formatter: format }) } });
   const option: EChartsOption = {

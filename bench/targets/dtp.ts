@@ -1,12 +1,12 @@
 /** This cluster: three nodes, three replicas, every vote flushed. */
 import { readFileSync } from 'node:fs';
 import { connect, limits, type CommitProtocol, type Database } from '../../client/index.ts';
-import { agreement } from '../agreement.ts';
+import { agreedAgain } from '../agreement.ts';
 import { LocalCluster } from '../cluster.ts';
 import { batches, inParallel, type Counters, type Entries, type Session } from './session.ts';
 import type { Address, Running, Target } from './target.ts';
 
-const agreementTimeoutMs = 120_000;
+const agreementTimeoutMs = 30_000;
 /** Of a bulk load: large enough to be quick, small enough that no node is held for long. */
 const keysPerTransaction = Math.min(500, limits.transactionKeysMax);
 const transactionsAtOnce = 8;
@@ -33,9 +33,11 @@ function running(cluster: LocalCluster): Running {
     members: cluster.nodes.map(({ id }) => id),
     kill: (id) => cluster.kill(id),
     restart: (id) => cluster.start(id),
-    agreed: async () => {
+    pause: (id) => cluster.pause(id),
+    resume: (id) => cluster.resume(id),
+    agreedAgain: async (id) => {
       await using db = await connect({ nodes: cluster.urls });
-      await agreement(db, performance.now(), agreementTimeoutMs);
+      return await agreedAgain(db, id, agreementTimeoutMs);
     },
     stop: () => cluster.stop(),
   };

@@ -54,7 +54,9 @@ async function start(): Promise<Running> {
     members: members.map(({ id }) => id),
     kill: (id) => servers.kill(id),
     restart: (id) => servers.restart(id),
-    agreed: null,
+    pause: (id) => servers.signal(id, 'SIGSTOP'),
+    resume: (id) => servers.signal(id, 'SIGCONT'),
+    agreedAgain: null,
     stop: () => servers.stop(),
   };
 }

@@ -70,7 +70,9 @@ async function start(): Promise<Running> {
     members: ids,
     kill: (id) => servers.kill(id),
     restart: (id) => servers.restart(id),
-    agreed: null,
+    pause: (id) => servers.signal(id, 'SIGSTOP'),
+    resume: (id) => servers.signal(id, 'SIGCONT'),
+    agreedAgain: null,
     stop: () => servers.stop(),
   };
 }

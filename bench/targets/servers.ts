@@ -75,13 +75,21 @@ export class Servers {
     await server.ended;
   }
 
+  /** To all processes of the server. */
+  signal(id: string, name: 'SIGSTOP' | 'SIGCONT'): void {
+    signal(this.#find(id).child, name);
+  }
+
   get processes(): Record<string, number> {
     return Object.fromEntries(this.#servers.map(({ id, child }) => [id, child?.pid ?? 0]));
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    for (const { child } of this.#servers) signal(child, 'SIGTERM');
+    for (const { child } of this.#servers) {
+      signal(child, 'SIGCONT');
+      child?.kill('SIGTERM');
+    }
     const all = Promise.all(this.#servers.map(({ ended }) => ended));
     await Promise.race([all, delay(stopTimeoutMs, undefined, { ref: false })]);
     for (const { child } of this.#servers) signal(child, 'SIGKILL');
@@ -113,11 +121,10 @@ export class Servers {
 }
 
 /** To all processes of its group: some servers are many. */
-function signal(child: ChildProcess | null, name: 'SIGTERM' | 'SIGKILL'): void {
+function signal(child: ChildProcess | null, name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
   if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   try {
-    if (name === 'SIGKILL') process.kill(-child.pid, name);
-    else child.kill(name);
+    process.kill(-child.pid, name);
   } catch {
     // It has ended by itself.
   }

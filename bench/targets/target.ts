@@ -28,8 +28,11 @@ export interface Running {
   kill(member: string): Promise<void>;
   /** Starts a member that was killed. Resolves when it runs, which it may before it serves. */
   restart(member: string): Promise<void>;
-  /** Resolves when all members hold the same, as far as they tell; null where they can't be asked. Nothing may be written meanwhile. */
-  readonly agreed: (() => Promise<void>) | null;
+  /** SIGSTOP and SIGCONT: what a machine that hangs looks like from outside. */
+  pause(member: string): void;
+  resume(member: string): void;
+  /** Resolves to whether, from now on and within half a minute, this member came to agree with all others; null where they can't be asked. */
+  readonly agreedAgain: ((member: string) => Promise<boolean>) | null;
   stop(): Promise<void>;
 }
 

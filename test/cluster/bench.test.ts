@@ -55,6 +55,13 @@ describe('the benchmarks', () => {
     expect(code).toBe(missing === null ? 0 : 1);
   });
 
+  it('timeline: kill and freeze each member, and lose nothing', async () => {
+    const { code, output } = await bench('timeline', '--rate', '30', '--keys', '50', '--calm-seconds', '1', '--away-seconds', '1', '--out', directory);
+    expect(code, output).toBe(0);
+    const { timelines } = JSON.parse(readFileSync(path.join(directory, 'timeline.json'), 'utf8')) as { timelines: { faults: { member: string; fault: string }[] }[] };
+    expect(timelines[0]?.faults.map(({ member, fault }) => `${member} ${fault}`)).toEqual(['killed', 'frozen'].flatMap((fault) => ['n1', 'n2', 'n3'].map((member) => `${member} ${fault}`)));
+  }, 300_000);
+
   it.each([
     ['floor', ['--seconds', '1'], 5],
     ['micro', ['--keys', '200'], 19],
