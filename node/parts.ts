@@ -129,7 +129,7 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
   });
   const closing = new Closing(shared);
   const hurry = () => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.hurry(id));
-  const audits = new Audits({ ...shared, after: (delayMs, action) => runtime.after(delayMs, action), hurry, status });
+  const audits = new Audits({ ...shared, pacer, after: (delayMs, action) => runtime.after(delayMs, action), hurry, status });
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
   store.intake.onRelief = () => during(hurry);

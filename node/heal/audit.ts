@@ -2,7 +2,7 @@
  * Audits: what an operator's `dtp verify` asks each replica, to compare them.
  *
  * A digest that is kept says what a node believes to have. An audit believes nothing: every row is read and checked, and the
- * digests are computed from that, a slice at a time, while the node goes on with its work. What is written
+ * digests are computed from that, a slice at a time and at the pace of healing, while the node goes on with its work. What is written
  * meanwhile may be counted or not; so replicas under load differ where they are busy, and whoever asks looks at the keys
  * there, twice, before he calls it a divergence.
  */
@@ -12,11 +12,13 @@ import type { Topology } from '../cluster/topology.ts';
 import { Digests, fanout } from '../store/digests.ts';
 import { itemOf, slotOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
+import type { Pacer } from './pacer.ts';
 
 export interface AuditsOptions {
   readonly topology: Topology;
   readonly store: Store;
   readonly nowMs: () => number;
+  readonly pacer: Pick<Pacer, 'whenFree' | 'spent'>;
   readonly after: (delayMs: number, action: () => void) => unknown;
   readonly during: (work: () => void) => void;
   /** Compares with all peers now. */
@@ -39,8 +41,9 @@ const answerBytesMax = 32 * 1_024;
 /** Digests are told of the nodes of the tree at this level, or of its leaves if it is less deep: of at most 256 ranges of hashes. */
 const rangeLevelMax = 2;
 const jobsMax = 8;
-/** A page of keys takes some milliseconds to read; each key counts for so much beside itself. */
+/** A page of keys takes some milliseconds to read. */
 const listedBytesMax = 64 * 1_024;
+/** What a row counts for, where the work of healing is measured in bytes. */
 const rowBytes = 32;
 
 interface Job {
@@ -106,7 +109,10 @@ export class Audits {
   }
 
   #soon(): void {
-    this.#options.after(pauseMs, () => this.#options.during(() => this.#slice()));
+    const { after, during, pacer } = this.#options;
+    after(pauseMs, () => {
+      if (!pacer.whenFree(() => during(() => this.#slice()))) this.#soon();
+    });
   }
 
   #slice(): void {
@@ -114,6 +120,7 @@ export class Audits {
     for (let [job] = this.#jobs; job !== undefined && budget.rows > 0; [job] = this.#jobs) {
       if (!job.client.open || this.#isAnswered(job, budget)) this.#jobs.shift();
     }
+    this.#options.pacer.spent((sliceRows - budget.rows) * rowBytes);
     if (this.#jobs.length > 0) this.#soon();
   }
 
@@ -163,8 +170,9 @@ export class Audits {
     const isStill = Buffer.compare(root, store.root(partition)) === 0;
     const isRight = !isStill || Buffer.compare(rebuilt.root(0), root) === 0;
     if (!isRight) store.mend(partition);
-    const facts = (store.doubts.isSure(partition) ? 0 : AuditFact.doubtful) | (isRight ? 0 : AuditFact.misdigested);
-    job.answer.push(partition, keys, store.stats.damagedRows - damagedBefore, facts, 0, ranges);
+    const isSure = store.doubts.isSure(partition);
+    const facts = (isSure ? 0 : AuditFact.doubtful) | (isRight ? 0 : AuditFact.misdigested);
+    job.answer.push(partition, keys, store.stats.damagedRows - damagedBefore, facts, isSure ? store.versions.tombstones.collected(partition) : 0, ranges);
     job.bytes += ranges.length;
   }
 }

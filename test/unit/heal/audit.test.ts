@@ -15,7 +15,7 @@ interface Desk extends Opened {
 function desk(opened = openStore()): Desk {
   const { runtime, store } = opened;
   const topology = new Topology({ epoch: 1, cluster: 'c', partitions, replicationFactor: 1, members: [{ id: 'n1', url: 'ws://n1', weight: 1, zone: null }] }, 'n1');
-  const audits = new Audits({ topology, store, nowMs: () => runtime.clock.monotonicMs(), after: (delayMs, action) => runtime.after(delayMs, action), during: (work) => work(), hurry: () => {}, status: () => ({}) });
+  const audits = new Audits({ topology, store, pacer: { whenFree: (action) => (action(), true), spent: () => {} }, nowMs: () => runtime.clock.monotonicMs(), after: (delayMs, action) => runtime.after(delayMs, action), during: (work) => work(), hurry: () => {}, status: () => ({}) });
   const answers: Message[] = [];
   const client = { open: true, send: (message: Message) => void answers.push(message) };
   return {
