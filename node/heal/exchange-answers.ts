@@ -3,7 +3,7 @@ import { Tag, type Blocks, type Children, type Compare, type Descend, type Diffe
 import type { Topology } from '../cluster/topology.ts';
 import type { Store } from '../store/store.ts';
 import { Fingerprints, isBehind } from './exchange-leaf.ts';
-import { blockDigest, blockOf, rootsOf, sameBytes, shortChildren } from './exchange-messages.ts';
+import { blockDigest, blockOf, rootsOf, sameBytes, shortChildren, shortLeaf } from './exchange-messages.ts';
 
 export interface AnswersOptions {
   readonly topology: Topology;
@@ -44,7 +44,7 @@ export class Answers {
     partitions.forEach((partition, i) => {
       if (!topology.isMine(partition)) return;
       const isEqual = sameBytes(tree.root(partition), roots.subarray(i * digestBytes, (i + 1) * digestBytes));
-      answer.push(partition, doubts.isSure(partition), collectedOf(partition), isEqual ? nothing : shortChildren(tree, partition, 0, 0));
+      answer.push(partition, doubts.isSure(partition), collectedOf(partition), isEqual ? nothing : shortChildren(tree, partition, 0, 0, request));
     });
     return [Tag.differ, request, answer];
   }
@@ -52,7 +52,7 @@ export class Answers {
   children([, request, partition, level, nodes]: Descend): Children {
     const { topology, store: { tree } } = this.#options;
     const isThere = topology.isMine(partition) && level < tree.depth;
-    const digests = isThere ? nodes.filter((node) => node < 16 ** level).map((node) => shortChildren(tree, partition, level, node)) : [];
+    const digests = isThere ? nodes.filter((node) => node < 16 ** level).map((node) => shortChildren(tree, partition, level, node, request)) : [];
     return [Tag.children, request, Buffer.concat(digests)];
   }
 
@@ -90,7 +90,7 @@ export class Answers {
           bytes += key.length;
         }
       }
-      said.push(collectedOf(partition), store.tree.node(partition, store.tree.depth, leaf), fingerprints?.met ?? null);
+      said.push(collectedOf(partition), shortLeaf(store.tree, partition, leaf, request), fingerprints?.met ?? null);
     }
     return [Tag.listed, request, said, news, others, cutAt];
   }

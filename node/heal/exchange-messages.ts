@@ -12,8 +12,8 @@ export const answerTo = { [Tag.blocks]: Tag.roots, [Tag.compare]: Tag.differ, [T
 
 /** Partitions in a row that are compared by one digest first: a thousand equal partitions cost half a kilobyte. */
 export const blockPartitions = 32;
-/** Of a child's digest so much is told: enough to find it. That all is equal is believed of whole digests alone. */
-export const childBytes = 8;
+/** Of a node below a root a shorter digest is told: enough to find it. That all is equal is believed of whole ones alone. */
+export const shortBytes = 4;
 
 /** The partitions that both we and the peer keep, in order. */
 export function sharedWith(topology: Topology, peer: string): number[] {
@@ -33,10 +33,22 @@ export function blockDigest(tree: Tree, partitions: readonly number[]): Buffer {
 }
 
 /** The children of a node, as they are told. */
-export function shortChildren(tree: Tree, partition: number, level: number, index: number): Buffer {
-  const children = tree.children(partition, level, index);
-  const short = Buffer.allocUnsafe((children.length * childBytes) / 16);
-  for (let child = 0; child * 16 < children.length; child++) children.copy(short, child * childBytes, child * 16, child * 16 + childBytes);
+export function shortChildren(tree: Tree, partition: number, level: number, index: number, salt: number): Buffer {
+  return shortened(tree.children(partition, level, index), salt);
+}
+
+export function shortLeaf(tree: Tree, partition: number, leaf: number, salt: number): Buffer {
+  return shortened(tree.node(partition, tree.depth, leaf), salt);
+}
+
+/** Two digests that look the same by chance won't under another salt, which is the number of the question. Multipliers of xxHash and MurmurHash3. */
+function shortened(digests: Buffer, salt: number): Buffer {
+  const short = Buffer.allocUnsafe((digests.length / 16) * shortBytes);
+  for (let at = 0; at < digests.length; at += 16) {
+    let mixed = salt | 0;
+    for (let word = 0; word < 16; word += 4) mixed = Math.imul((mixed << 13) | (mixed >>> 19), 0x9e37_79b1) ^ Math.imul(digests.readInt32LE(at + word), 0x85eb_ca77);
+    short.writeInt32LE(Math.imul(mixed ^ (mixed >>> 15), 0xc2b2_ae3d), (at / 16) * shortBytes);
+  }
   return short;
 }
 

@@ -13,7 +13,7 @@ import type { Topology } from '../cluster/topology.ts';
 import { checksumOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
 import { isBehind, isMet, pieceOf, type Leaf, type Piece } from './exchange-leaf.ts';
-import { blockDigest, blockOf, childBytes, rootsOf, sameBytes, shortChildren, type Answer, type Question } from './exchange-messages.ts';
+import { blockDigest, blockOf, rootsOf, sameBytes, shortBytes, shortChildren, shortLeaf, type Answer, type Question } from './exchange-messages.ts';
 
 export interface WalkOptions {
   readonly peer: string;
@@ -41,6 +41,8 @@ const nodesPerQuestion = 64;
 const leavesPerQuestion = 256;
 const rowsPerQuestion = 512;
 const keysPerQuestion = 256;
+/** If so many leaves that differ had nothing new, it is the peer that is behind, or what differs is old. */
+const fruitlessMax = 64;
 
 interface Node {
   readonly partition: number;
@@ -75,6 +77,7 @@ export class Walk {
   #asked: { readonly leaf: Leaf; readonly piece: Piece }[] = [];
   #askedNodes: Node[] = [];
   #askedPartitions = new Set<number>();
+  #listed = 0;
   /** Partitions that differed, versions that came, and whether the peer is busy catching up itself. */
   differing = 0;
   gained = 0;
@@ -87,17 +90,23 @@ export class Walk {
     this.#doubtful = new Set(options.named);
   }
 
+  /** Partitions that differ, as far as is known: of those not looked at closely yet, the blocks did. */
+  get behind(): number {
+    return this.differing + this.#partitions.length;
+  }
+
   /** Partitions not gone through yet, at most. */
   get partitionsLeft(): number {
     return this.#open.size + this.#partitions.length + (this.#blocks.length > 0 ? this.#options.shared.length : 0);
   }
 
-  /** The next question, or null at the end. `isThorough`: fingerprints may be told now; else leaves that need them are left for another time. */
+  /** The next question, or null at the end. `isThorough`: whatever differs is to be found now; else only what is easily had, as the peer may be the one that is behind. */
   question(request: number, isThorough: boolean): Question | null {
     const { store: { tree }, shared } = this.#options;
     if (this.#wanted.length > 0) return [Tag.pull, request, this.#wanted.slice(0, keysPerQuestion)];
     for (const partition of this.#finished.splice(0)) this.#closeOne(partition);
     if (this.#leaves.length === 0 && this.#nodes.length === 0 && this.#partitions.length === 0 && this.#blocks.length === 0 && isThorough) this.#leaves = this.#again.splice(0);
+    if (!isThorough && this.gained === 0 && this.#listed >= fruitlessMax) return null;
     if (this.#leaves.length > 0) return this.#list(request);
     const [node] = this.#nodes;
     if (node !== undefined) {
@@ -140,7 +149,7 @@ export class Walk {
     }
   }
 
-  #onDiffer([, , partitions]: Differ): void {
+  #onDiffer([, request, partitions]: Differ): void {
     const { peer, ordinal, passed, named } = this.#options;
     for (let i = 0; i < partitions.length; i += 4) {
       const [partition, isSure, collected, children] = partitions.slice(i, i + 4) as [number, boolean, number, Uint8Array];
@@ -150,24 +159,24 @@ export class Walk {
         // It may have on its disk what was deleted long ago. What it has that we have not, others have too, or it will have when it is sure again.
         if (!isSure && !named.includes(partition)) continue;
         this.#open.set(partition, { isSure, collected, isComplete: true, left: 1 });
-        this.#expand({ partition, level: 0, index: 0 }, children);
+        this.#expand({ partition, level: 0, index: 0 }, children, request);
       } else passed(peer, partition, ordinal, collected);
     }
   }
 
-  #onChildren([, , digests]: Children): void {
-    const bytes = 16 * childBytes;
-    this.#askedNodes.splice(0).forEach((node, i) => this.#expand(node, digests.subarray(i * bytes, (i + 1) * bytes)));
+  #onChildren([, request, digests]: Children): void {
+    const bytes = 16 * shortBytes;
+    this.#askedNodes.splice(0).forEach((node, i) => this.#expand(node, digests.subarray(i * bytes, (i + 1) * bytes), request));
   }
 
   /** Puts those children of a node that differ on the list, in its place. */
-  #expand(node: Node, theirs: Uint8Array): void {
+  #expand(node: Node, theirs: Uint8Array, salt: number): void {
     const { tree } = this.#options.store;
     const { partition, level } = node;
-    const ours = shortChildren(tree, partition, level, node.index);
+    const ours = shortChildren(tree, partition, level, node.index, salt);
     const open = this.#open.get(partition) as Open;
-    for (let child = 0; child * childBytes < ours.length; child++) {
-      const [from, to] = [child * childBytes, (child + 1) * childBytes];
+    for (let child = 0; child * shortBytes < ours.length; child++) {
+      const [from, to] = [child * shortBytes, (child + 1) * shortBytes];
       if (sameBytes(ours.subarray(from, to), theirs.subarray(from, to))) continue;
       const index = node.index * 16 + child;
       open.left++;
@@ -186,6 +195,7 @@ export class Walk {
     this.#asked = [];
     for (let rowsLeft = rowsPerQuestion; this.#leaves.length > 0 && this.#asked.length < leavesPerQuestion && rowsLeft > 0 && until === null;) {
       const leaf = this.#leaves.shift() as Leaf;
+      this.#listed++;
       const piece = pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf, request, rowsLeft);
       this.#asked.push({ leaf, piece });
       // Up to there we have all that there is, or it is deleted.
@@ -196,7 +206,7 @@ export class Walk {
     return [Tag.list, request, fields, after, until];
   }
 
-  #onListed([, , said, news, others, cutAt]: Listed): void {
+  #onListed([, request, said, news, others, cutAt]: Listed): void {
     this.#install(news);
     const named = new Set<Key>();
     for (let i = 0; i < news.length; i += 3) named.add(news[i] as Key);
@@ -221,15 +231,15 @@ export class Walk {
       if (met !== null) this.#tellVanished(leaf.partition, collected, piece, met, named, end);
       const after = end ?? piece.until;
       if (after !== null) rest.unshift({ ...leaf, after });
-      else this.#endOf(leaf, piece, digest);
+      else this.#endOf(leaf, piece, digest, request);
     }
     this.#leaves.unshift(...rest);
   }
 
-  #endOf(leaf: Leaf, { above }: Piece, digest: Uint8Array): void {
+  #endOf(leaf: Leaf, { above }: Piece, digest: Uint8Array, salt: number): void {
     const { tree, versions } = this.#options.store;
     const hadNothing = above === 0 && leaf.after === null && versions.tombstones.collected(leaf.partition) === 0;
-    if (leaf.isThorough || hadNothing || sameBytes(tree.node(leaf.partition, tree.depth, leaf.leaf), digest)) this.#finished.push(leaf.partition);
+    if (leaf.isThorough || hadNothing || sameBytes(shortLeaf(tree, leaf.partition, leaf.leaf, salt), digest)) this.#finished.push(leaf.partition);
     else this.#again.push({ ...leaf, after: null, isThorough: true });
   }
 

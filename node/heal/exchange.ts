@@ -60,6 +60,8 @@ interface Course {
   /** The next one is awaited by somebody. */
   isHurried: boolean;
   waitMs: number;
+  /** The last one found that something differs, and took nothing: the next one looks more closely. */
+  isFruitless: boolean;
   agreedAtMs: number | null;
   differing: number;
   /** When it last asked us something, and last took values. */
@@ -103,7 +105,7 @@ export class Exchange {
     for (const { id } of topology.view.members) {
       const shared = id === topology.self ? [] : sharedWith(topology, id);
       if (shared.length === 0) continue;
-      this.#courses.set(id, { shared, nextAtMs: Number.POSITIVE_INFINITY, isHurried: false, waitMs: againAfterDifferenceMs, agreedAtMs: null, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, servedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
+      this.#courses.set(id, { shared, nextAtMs: Number.POSITIVE_INFINITY, isHurried: false, isFruitless: false, waitMs: againAfterDifferenceMs, agreedAtMs: null, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, servedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
     }
   }
 
@@ -130,7 +132,7 @@ export class Exchange {
     const now = this.#options.nowMs();
     if (this.#current?.peer === peer) this.#current = null;
     const hesitation = (now - this.#startedAtMs < freshMs ? 0 : hesitationMs) + (this.#options.topology.self < peer ? hesitationMs : 0);
-    Object.assign(course, { nextAtMs: now + hesitation, waitMs: againAfterDifferenceMs, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
+    Object.assign(course, { nextAtMs: now + hesitation, isFruitless: false, waitMs: againAfterDifferenceMs, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
   }
 
   /** Has an exchange with the peer begin as soon as may be, but after the one under way. Its ordinal is above the one given back. */
@@ -185,8 +187,9 @@ export class Exchange {
     const { nowMs } = this.#options;
     const { peer, walk } = current;
     const course = this.#courses.get(peer) as Course;
-    const isThorough = nowMs() - course.servedAtMs >= servedMs;
-    if (walk.isPeerBusy && this.#doubtful(course.shared).length === 0) return this.#end(current, course);
+    const isDoubtful = this.#doubtful(course.shared).length > 0;
+    if (walk.isPeerBusy && !isDoubtful) return this.#end(current, course);
+    const isThorough = isDoubtful || (course.isFruitless && nowMs() - course.servedAtMs >= servedMs);
     const question = walk.question(++this.#lastRequest, isThorough);
     if (question === null) return this.#end(current, course);
     current.question = question[0];
@@ -222,7 +225,8 @@ export class Exchange {
     const { peer, walk, beganAtMs } = current;
     const now = nowMs();
     this.#current = null;
-    course.differing = Math.max(walk.differing, walk.partitionsLeft);
+    course.differing = walk.behind;
+    course.isFruitless = walk.gained === 0 && !walk.isPeerBusy;
     if (course.differing === 0) this.#agreed(course);
     else if (walk.gained > 0) {
       course.waitMs = againAfterDifferenceMs;
@@ -245,7 +249,7 @@ export class Exchange {
 
   #agreed(course: Course): void {
     const now = this.#options.nowMs();
-    Object.assign(course, { agreedAtMs: now, differing: 0, waitMs: againAfterDifferenceMs, nextAtMs: now + this.#options.intervalMs });
+    Object.assign(course, { agreedAtMs: now, differing: 0, isFruitless: false, waitMs: againAfterDifferenceMs, nextAtMs: now + this.#options.intervalMs });
   }
 
   #conflicting(peer: string, key: Key, version: Version): void {
