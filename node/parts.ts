@@ -104,7 +104,7 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
     ...shared,
     recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'its coordinator can not decide it', onOutcome),
   });
-  const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs });
+  const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs, repair: (member, entries) => exchange.repair(member, entries) });
   const blocked = new BlockedView({ ...shared, recovery });
   const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
   const pacer = new Pacer({ nowMs, bytesPerSecondMax: healing.bytesPerSecondMax });
@@ -122,7 +122,7 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
   const vouching = new Vouching({ ...shared, nextNumber: () => commits.nextNumber });
   const doubt = new Doubt({ ...shared, hurry: (peer) => exchange.hurry(peer), doubted: (partition) => vouching.doubted(partition) });
   const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
-  const participant = new Participant(shared);
+  const participant = new Participant({ ...shared, felt: (delayMs) => pacer.felt(delayMs) });
   const resolver = new Resolver({ ...shared, recovery, blocked });
   const settling = new Settling({
     ...shared, recovery, roundTimeoutMs: timing.recoveryDelayMs, wallMs: () => runtime.clock.wallMs(), fatal: (reason, details) => runtime.fatal(reason, details),

@@ -95,7 +95,7 @@ export class Exchange {
   readonly #startedAtMs: number;
   #current: Current | null = null;
   #lastRequest = 0;
-  readonly counters = { exchanges: 0, keysPulled: 0, keysRepaired: 0, sameVersionDiffers: 0, bytesSent: 0, bytesReceived: 0 };
+  readonly counters = { exchanges: 0, keysPulled: 0, keysRepaired: 0, repairsSent: 0, sameVersionDiffers: 0, bytesSent: 0, bytesReceived: 0 };
 
   constructor(options: ExchangeOptions) {
     const { topology, nowMs } = options;
@@ -291,6 +291,20 @@ export class Exchange {
       if ((answer[0] === Tag.listed ? answer[3] : answer[2]).length > 0) course.servedAtMs = nowMs();
       this.#send(from, answer);
     }));
+  }
+
+  /** Tells a peer newer versions than it has, if healing has a right to more bytes now; else that is left to an exchange. Flat: key, version, value. */
+  repair(peer: string, entries: readonly (Key | Version | Value)[]): void {
+    const { pacer } = this.#options;
+    if (!pacer.isFree || !this.#courses.has(peer)) return;
+    const fitting: (Key | Version | Value)[] = [];
+    let bytes = 0;
+    for (let i = 0; i < entries.length && bytes < pacer.pieceBytes; i += 3) {
+      fitting.push(...entries.slice(i, i + 3));
+      bytes += (entries[i] as Key).length + ((entries[i + 2] as Value)?.length ?? 0);
+    }
+    this.counters.repairsSent += fitting.length / 3;
+    this.#send(peer, [Tag.repair, fitting]);
   }
 
   /** Newer versions than those that this node told lately. */

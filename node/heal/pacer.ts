@@ -65,6 +65,12 @@ export class Pacer {
     return Math.min(128 * 1_024, Math.max(16 * 1_024, this.#bytesPerSecond / 20));
   }
 
+  /** Is there something to spend, and nobody before you? */
+  get isFree(): boolean {
+    this.#fill();
+    return this.#waiting.length === 0 && this.#tokens > 0;
+  }
+
   /** Foreground work took so long just now. */
   felt(delayMs: number): void {
     this.#delaySumMs += delayMs;

@@ -30,6 +30,9 @@ export interface ParticipantOptions {
   readonly during: (work: () => void) => void;
   /** Runs an action at the end of this turn of the event loop. */
   readonly defer: (action: () => void) => void;
+  /** Told how long each vote took to become durable, in ms. */
+  readonly felt?: (delayMs: number) => void;
+  readonly nowMs?: () => number;
   /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
   readonly chronicle?: Chronicle;
 }
@@ -43,6 +46,8 @@ export class Participant {
   readonly #during: (work: () => void) => void;
   readonly #defer: (action: () => void) => void;
   readonly #chronicle: Chronicle | undefined;
+  readonly #felt: (delayMs: number) => void;
+  readonly #nowMs: () => number;
   /** Acknowledgements of outcomes that wait for the journal, by coordinator's life. */
   readonly #acknowledgements = new Map<string, { node: string; incarnation: number; numbers: number[] }>();
   #acknowledgementAwaited = false;
@@ -53,7 +58,7 @@ export class Participant {
   /** `forcedWrites`: records that a message waited for, on their way to the disk; `acknowledged`: outcomes whose being durable here was told to other nodes. */
   readonly counters = { forcedWrites: 0, acknowledged: 0 };
 
-  constructor({ topology, store, ledger, clock, outbox, during, defer, chronicle }: ParticipantOptions) {
+  constructor({ topology, store, ledger, clock, outbox, during, defer, chronicle, felt = () => {}, nowMs = () => 0 }: ParticipantOptions) {
     this.#topology = topology;
     this.#store = store;
     this.#ledger = ledger;
@@ -62,6 +67,8 @@ export class Participant {
     this.#during = during;
     this.#defer = defer;
     this.#chronicle = chronicle;
+    this.#felt = felt;
+    this.#nowMs = nowMs;
   }
 
   onPrepare(from: string, message: Prepare): void {
@@ -199,7 +206,9 @@ export class Participant {
   /** Persist, then send. */
   #afterwards(to: string, message: Message): void {
     this.counters.forcedWrites++;
+    const beganMs = this.#nowMs();
     this.#store.whenDurable(() => this.#during(() => {
+      this.#felt(this.#nowMs() - beganMs);
       this.#chronicle?.noteMessage(EventKind.forced, null, message);
       this.#outbox.send(to, message);
     }));

@@ -27,6 +27,8 @@ export interface ReadsOptions {
   readonly during: (work: () => void) => void;
   /** After this long without an answer the replicas that were not asked at first are asked too. */
   readonly hedgeMs: number;
+  /** Tells another replica newer versions than those it has; flat: key, version, value. Nothing depends on it. */
+  readonly repair?: (member: string, entries: (Key | Version | Value)[]) => void;
 }
 
 export interface ReadEntry {
@@ -47,6 +49,8 @@ interface KeyState {
   answers: number;
   version: Version;
   value: Value;
+  /** Which versions were reported by whom. */
+  readonly told: (readonly [member: string, version: Version])[];
   /** Who reported the highest version without its value, if its value is missing. */
   valueAt: string | null;
   /** From whom the missing value is being fetched. */
@@ -224,7 +228,7 @@ export class Reads {
 
   #stateOf(key: Key): KeyState {
     const partition = this.#options.topology.partitionOf(key);
-    return { key, partition, group: this.#options.topology.groupOf(partition), answers: 0, version: -1, value: null, valueAt: null, fetchedFrom: null, asked: [], declined: [] };
+    return { key, partition, group: this.#options.topology.groupOf(partition), answers: 0, told: [], version: -1, value: null, valueAt: null, fetchedFrom: null, asked: [], declined: [] };
   }
 
   /** Asks ourselves and as many live replicas, in the ring's order, as make majorities. */
@@ -282,6 +286,7 @@ export class Reads {
       for (const { partition, key, version, value } of round.keys) {
         if (version > 0 && topology.isMine(partition)) store.install(partition, key, version, value);
       }
+      this.#repair(round);
       return round.done(round.keys.map(({ version, value }) => ({ version, value })));
     }
     const missing = round.keys.filter((state) => state.valueAt !== state.fetchedFrom);
@@ -289,6 +294,20 @@ export class Reads {
     for (const state of missing) Object.assign(state, { fetchedFrom: state.valueAt, asked: [] });
     round.askedAtMs = nowMs();
     this.#ask(round, (state) => (state.valueAt === null ? [] : [state.valueAt]));
+  }
+
+  /** What was read is committed: who answered with an older version is told. */
+  #repair({ keys }: GetRound): void {
+    const entries = new Map<string, (Key | Version | Value)[]>();
+    for (const { key, version, value, told } of keys) {
+      for (const [member, theirs] of told) {
+        if (theirs >= version || member === this.#options.topology.self) continue;
+        const flat = entries.get(member) ?? [];
+        entries.set(member, flat);
+        flat.push(key, version, value);
+      }
+    }
+    for (const [member, flat] of entries) this.#options.repair?.(member, flat);
   }
 
   #fail(round: GetRound | ConfirmRound, why: ReadFailure): void {
@@ -338,6 +357,7 @@ export function freshValues(keys: readonly Key[], entries: readonly ReadEntry[])
 
 function take(state: KeyState, from: string, version: Version, withValue: boolean, value: Value): void {
   state.answers++;
+  state.told.push([from, version]);
   const valueAt = withValue || version === 0 ? null : from;
   const newer = version > state.version;
   const completes = version === state.version && state.valueAt !== null && valueAt === null;

@@ -19,6 +19,7 @@ export class Bench {
   readonly reads: Reads;
   readonly results: ReadEntry[][] = [];
   readonly staleKeys: (Key | null)[] = [];
+  readonly repairs: [member: string, entries: unknown[]][] = [];
   readonly failures: ReadFailure[] = [];
   nowMs = 10_000;
   #transactions = 0;
@@ -27,7 +28,7 @@ export class Bench {
     this.topology = topology;
     this.replica = Replica.open(topology);
     const { store, ledger, outbox, loopback } = this.replica;
-    this.reads = new Reads({ topology, store, ledger, outbox, nowMs: () => this.nowMs, during: (work) => loopback.during(work), hedgeMs });
+    this.reads = new Reads({ topology, store, ledger, outbox, nowMs: () => this.nowMs, during: (work) => loopback.during(work), hedgeMs, repair: (member, entries) => void this.repairs.push([member, entries]) });
   }
 
   get(...keys: Key[]): void {

@@ -38,6 +38,18 @@ describe('a linearizable get', () => {
     expect(bench.replica.text(a)).toBe('newest');
   });
 
+  it('tells a replica that answered with an older version the newer one, and only what it has seen to be older', () => {
+    const bench = new Bench();
+    bench.write(a, 60, 'here');
+    bench.write(b, 60, null);
+    bench.get(a, b, c);
+    bench.answer(second, bench.asked()[second], { [a]: [50, 'old'], [c]: [0, null] });
+    expect(bench.repairs).toEqual([[second, [a, 60, valueOf('here'), b, 60, null]]]);
+    bench.get(a);
+    bench.answer(second, bench.asked()[second], { [a]: [60, 'here'] });
+    expect(bench.repairs).toHaveLength(1);
+  });
+
   it('takes a newer deletion for what it is', () => {
     const bench = new Bench();
     bench.write(a, 60, 'old');
