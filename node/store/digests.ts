@@ -52,7 +52,8 @@ export class Digests implements Tree {
   readonly branchesPerPartition: number;
   /** Lanes a and b of leaf after leaf, partition after partition. */
   readonly #lanes: BigUint64Array;
-  readonly #slotsPerLeaf: number;
+  /** Bits of a slot that tell nothing of its leaf. */
+  readonly #slotBits: number;
   /** Roots asked for since their partition changed last. */
   readonly #roots: (Buffer | null)[];
 
@@ -61,18 +62,18 @@ export class Digests implements Tree {
     this.depth = depth;
     this.leavesPerPartition = fanout ** depth;
     this.branchesPerPartition = this.leavesPerPartition / fanout;
-    this.#slotsPerLeaf = slots / this.leavesPerPartition;
+    this.#slotBits = Math.log2(slots / this.leavesPerPartition);
     this.#lanes = new BigUint64Array(partitions * this.leavesPerPartition * 2);
     this.#roots = new Array<Buffer | null>(partitions).fill(null);
   }
 
   leafOf(slot: number): number {
-    return Math.floor(slot / this.#slotsPerLeaf);
+    return slot >>> this.#slotBits;
   }
 
   /** The leaf's slots: from the first to before the second. */
   slotsOf(leaf: number): readonly [from: number, to: number] {
-    return [leaf * this.#slotsPerLeaf, (leaf + 1) * this.#slotsPerLeaf];
+    return [leaf << this.#slotBits, (leaf + 1) << this.#slotBits];
   }
 
   /** Adds an item to a leaf and takes another away; zero lanes for none. */

@@ -12,10 +12,12 @@ const sizeOf = (message: Message): number => message.flat(2).reduce((sum: number
 describe('an exchange', () => {
   it.each(Array.from({ length: 20 }, (_, seed) => seed))('makes both sides equal: the newest of either, deletions too (seed %i)', (seed) => {
     const random = new Random(`exchange ${seed}`);
-    const pair = new Pair();
+    // A key or none to a leaf, or many.
+    const pair = new Pair(viewOf(2, 2, seed % 2 === 0 ? 16 : 1_024));
+    const keys = seed % 2 === 0 ? Array.from({ length: 120 }, (_, i) => `k${i}`) : keysIn(pair.a.replica.topology, 3, 120);
     const expected = new Map<Key, { version: Version; deleted: boolean }>();
     for (let i = 0; i < 300; i++) {
-      const key = `k${random.below(120)}`;
+      const key = random.pick(keys);
       const version = 1 + random.below(1_000);
       const deleted = version % 5 === 0;
       for (const side of [pair.a, pair.b]) if (random.chance(0.6)) side.write(key, version, { deleted });
