@@ -70,7 +70,7 @@ export const storingBugs: readonly PlantedBug[] = [
   {
     name: 'exchange-overlooks-leaves',
     wrong: 'Anti-entropy compares all but the last child of each node of the tree.',
-    patches: [{ module: 'node/heal/exchange-walk.ts', find: 'for (let child = 0; child * childBytes < ours.length; child++) {', replace: 'for (let child = 0; (child + 1) * childBytes < ours.length; child++) {' }],
+    patches: [{ module: 'node/heal/exchange-walk.ts', find: 'for (let child = 0; child * shortBytes < ours.length; child++) {', replace: 'for (let child = 0; (child + 1) * shortBytes < ours.length; child++) {' }],
   },
   {
     name: 'failed-flush-repeated',
