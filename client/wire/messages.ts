@@ -129,11 +129,11 @@ export type Blocks = [T['blocks'], request: number, blocks: number[], digests: U
 export type Roots = [T['roots'], request: number, isBusy: boolean, differing: (number | Uint8Array)[]];
 /** `roots`: 16 bytes per partition. */
 export type Compare = [T['compare'], request: number, partitions: number[], roots: Uint8Array];
-/** Flat: partition, isSure, collected, 4 bytes of each of its root's 16 children, or none if the roots are equal. */
+/** Flat: partition, isSure, collected, 6 bytes of each of its root's 16 children, or none if the roots are equal. */
 export type Differ = [T['differ'], request: number, partitions: (number | boolean | Uint8Array)[]];
 /** `level`: of the nodes, in this partition's tree. */
 export type Descend = [T['descend'], request: number, partition: number, level: number, nodes: number[]];
-/** 4 bytes of each of the 16 children of each of the nodes. */
+/** 6 bytes of each of the 16 children of each of the nodes. */
 export type Children = [T['children'], request: number, digests: Uint8Array];
 /**
  * Flat: partition, leaf, above, have. What is newer than `above` is wanted with its value; if `have` is not nil, of the rest is wanted what is not
@@ -141,7 +141,7 @@ export type Children = [T['children'], request: number, digests: Uint8Array];
  */
 export type List = [T['list'], request: number, leaves: (number | Version | Uint8Array | null)[], after: Key | null, until: Key | null];
 /**
- * The first of the leaves, as many as fit. Flat: collected, the leaf's digest of 4 bytes, and one bit for each fingerprint of `have`, set if it was met.
+ * The first of the leaves, as many as fit. Flat: collected, the leaf's digest of 6 bytes, and one bit for each fingerprint of `have`, set if it was met.
  * `news`, flat: key, version, value. `others`, flat: key, version, checksum. `cutAt` is not nil if the last of the leaves was gone through only up to that key.
  */
 export type Listed = [T['listed'], request: number, leaves: (number | Uint8Array | null)[], news: (Key | Version | Value)[], others: (Key | Version | number)[], cutAt: Key | null];

@@ -12,8 +12,8 @@ export const answerTo = { [Tag.blocks]: Tag.roots, [Tag.compare]: Tag.differ, [T
 
 /** Partitions in a row that are compared by one digest first: a thousand equal partitions cost half a kilobyte. */
 export const blockPartitions = 32;
-/** Of a node below a root a shorter digest is told: enough to find it. That all is equal is believed of whole ones alone. */
-export const shortBytes = 4;
+/** Of a node below a root a shorter digest is told, so long that no two of a large store look the same by chance. That a partition is equal is believed of whole ones alone. */
+export const shortBytes = 6;
 
 /** The partitions that both we and the peer keep, in order. */
 export function sharedWith(topology: Topology, peer: string): number[] {
@@ -44,10 +44,15 @@ export function shortLeaf(tree: Tree, partition: number, leaf: number, salt: num
 /** Two digests that look the same by chance won't under another salt, which is the number of the question. Multipliers of xxHash and MurmurHash3. */
 function shortened(digests: Buffer, salt: number): Buffer {
   const short = Buffer.allocUnsafe((digests.length / 16) * shortBytes);
-  for (let at = 0; at < digests.length; at += 16) {
-    let mixed = salt | 0;
-    for (let word = 0; word < 16; word += 4) mixed = Math.imul((mixed << 13) | (mixed >>> 19), 0x9e37_79b1) ^ Math.imul(digests.readInt32LE(at + word), 0x85eb_ca77);
-    short.writeInt32LE(Math.imul(mixed ^ (mixed >>> 15), 0xc2b2_ae3d), (at / 16) * shortBytes);
+  for (let at = 0, to = 0; at < digests.length; at += 16, to += shortBytes) {
+    let [one, other] = [salt | 0, ~salt];
+    for (let word = 0; word < 16; word += 4) {
+      const bits = digests.readInt32LE(at + word);
+      one = Math.imul((one << 13) | (one >>> 19), 0x9e37_79b1) ^ Math.imul(bits, 0x85eb_ca77);
+      other = Math.imul((other << 17) | (other >>> 15), 0xc2b2_ae3d) ^ Math.imul(bits, 0x27d4_eb2f);
+    }
+    short.writeUInt32LE(Math.imul(one ^ (one >>> 15), 0xc2b2_ae3d) >>> 0, to);
+    short.writeUInt16LE(Math.imul(other ^ (other >>> 13), 0x9e37_79b1) >>> 16, to + 4);
   }
   return short;
 }

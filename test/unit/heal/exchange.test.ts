@@ -209,7 +209,7 @@ describe('what comes from a peer', () => {
     for (const request of [0, present, present + 1]) {
       pair.b.receive('n1', [Tag.pulled, request, ['k1', 10, valueOf('unasked')]]);
       pair.b.receive('n1', [Tag.listed, request, [0, new Uint8Array(16), null], ['k1', 10, valueOf('unasked')], [], null]);
-      pair.b.receive('n1', [Tag.differ, request, [0, 0, new Uint8Array(64).fill(1)]]);
+      pair.b.receive('n1', [Tag.differ, request, [0, 0, new Uint8Array(96).fill(1)]]);
       pair.b.receive('n9', roots(request));
     }
     for (const request of [present - 1, present + 1]) pair.b.receive('n1', roots(request));
