@@ -13,7 +13,8 @@ Columns:
   agreed               how long ago all its partitions were last seen equal to all other replicas'; it grows while one is away
   in flight, in doubt  transactions that it coordinates or holds locks of; those without a reachable majority
   blocked              transactions that wait for nodes that are away; the first are listed below the tables
-  locks, records       keys locked there; transactions remembered there`;
+  locks, records       keys locked there; transactions remembered there
+  tombstones           deleted keys that it remembers still, until all replicas are known to have heard of it`;
 
 type Paint = Pick<Terminal, 'paint'>;
 
@@ -36,7 +37,7 @@ const nodeColumns: readonly Column[] = [
 
 const transactionColumns: readonly Column[] = [
   at('node', 'id'), at('in flight', 'transactions', 'inFlight'), at('in doubt', 'transactions', 'inDoubt'), at('blocked', 'transactions', 'blocked', 'count'),
-  at('locks', 'transactions', 'locks'), at('records', 'transactions', 'records'),
+  at('locks', 'transactions', 'locks'), at('records', 'transactions', 'records'), at('tombstones', 'tombstones', 'kept'),
 ];
 
 function stateOf(node: NodeStatus): ['red' | 'yellow' | 'green', string] {
