@@ -82,6 +82,8 @@ const store = section({
   journalSegmentBytes: whole(limits.frameBytesMax + MiB, 1_024 * MiB).default(16 * MiB),
   /** What one flush writes at most. Beyond a few megabytes a flush takes longer than it saves, and all votes in it wait. */
   journalBlockBytesMax: whole(64 * 1_024, 64 * MiB).default(4 * MiB),
+  /** What a restart may have to read of the journal, a second or two for each 100 MiB; at a quarter of it a checkpoint begins, at its end new work waits. Four overlays, for a key that is written again and again takes room in the journal alone. */
+  journalBytesMax: whole(4 * (limits.frameBytesMax + MiB), 65_536 * MiB).default(256 * MiB),
   /** Committed versions not yet in the table, in memory. It bounds the replay after a restart too. The largest transaction fits twice. */
   overlayBytesMax: whole(2 * limits.transactionBytesMax, 16_384 * MiB).default(64 * MiB),
   /** Writing many keys at once, in order, costs half of writing each as it comes; beyond two seconds little more is gained. */
@@ -189,6 +191,8 @@ function faultsBetween({ nodes, replicationFactor, timing, store }: z.output<typ
     // Else no transaction without the votes of all could ever take the slow path in time.
     [timing.fastCommitWaitMs >= timing.prepareTimeoutMs, 'timing.fastCommitWaitMs', `must be less than prepareTimeoutMs, ${timing.prepareTimeoutMs}; it is ${timing.fastCommitWaitMs}`],
     [timing.outcomeRetentionMs <= 2 * limits.deadlineMsMax, 'timing.outcomeRetentionMs', `must be more than ${2 * limits.deadlineMsMax}, twice the longest deadline of a client; it is ${timing.outcomeRetentionMs}`],
+    // A checkpoint leaves the segment that is written, and a copy of what is undecided.
+    [store.journalBytesMax < 4 * store.journalSegmentBytes, 'store.journalBytesMax', `must be at least 4 journalSegmentBytes, ${4 * store.journalSegmentBytes}; it is ${store.journalBytesMax}`],
     [store.journalBlockBytesMax > store.journalSegmentBytes, 'store.journalBlockBytesMax', `must be at most journalSegmentBytes, ${store.journalSegmentBytes}; it is ${store.journalBlockBytesMax}`],
   ];
   const faults = rules.filter(([wrong]) => wrong).map(([, path, message]) => ({ path, message }));

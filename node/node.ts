@@ -116,7 +116,7 @@ export class Node {
       /** Equal on nodes that replicate the same partitions and hold the same versions. */
       digest: Buffer.from(this.#store.digest()).toString('hex'),
       store: this.#store.stats,
-      disk: { ...this.#store.disk, refusal: this.#store.intake.refusal },
+      disk: { ...this.#store.trouble.status, refusal: this.#store.intake.refusal },
     };
   }
 

@@ -28,7 +28,7 @@ import { bookkeepingValue, ownerBounds, suffixOfOwnerKey, type Row } from './row
 import { replaceNode, StoreError, type CorruptValue } from './store-error.ts';
 import { replayJournal, surveyJournal } from './survey.ts';
 import { TableWriter } from './table-writer.ts';
-import { Trouble, type DiskStatus } from './trouble.ts';
+import { Trouble } from './trouble.ts';
 import type { Entry, Head, JournalOwner, Rest, StoreOptions, StoreStats } from './types.ts';
 import { Versions } from './versions.ts';
 
@@ -42,7 +42,8 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #identity: Identity;
   readonly #partitionOf: (key: Key) => number;
-  readonly #trouble: Trouble;
+  /** How the disk is. */
+  readonly trouble: Trouble;
   /** Whether new work is taken in, however long it would wait. What is known stays readable in any case. */
   readonly intake: Intake;
   #state: State = 'new';
@@ -69,6 +70,8 @@ export class Store {
   readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, replayedBytes: 0, damagedRows: 0 };
   #onClosed: () => void = () => {};
   #checkpointedAtMs: number | null = null;
+  /** Bytes of journal written when the records carried by the last checkpoint were. */
+  #carriedAtBytes = 0;
 
   /** `partitionOf` must be the same for all of the store's life, and agree with the partitions that `install` is told. */
   constructor(runtime: Runtime, options: StoreOptions, identity: Identity, partitionOf: (key: Key) => number) {
@@ -77,8 +80,8 @@ export class Store {
     this.#options = options;
     this.#identity = identity;
     this.#partitionOf = partitionOf;
-    this.#trouble = new Trouble(runtime, () => this.#troubleChanged());
-    this.intake = new Intake({ trouble: this.#trouble, log: runtime.log, isFull: () => this.full, defer: (action) => runtime.defer(action) });
+    this.trouble = new Trouble(runtime, () => this.#troubleChanged());
+    this.intake = new Intake({ trouble: this.trouble, log: runtime.log, isFull: () => this.full, defer: (action) => runtime.defer(action) });
   }
 
   /**
@@ -119,10 +122,7 @@ export class Store {
     return this.#incarnation;
   }
 
-  /**
-   * The journal segment that the next record goes to, or one before it: no record lies in an older one than this said
-   * when it was appended. During the replay, the segment of the record being replayed.
-   */
+  /** The journal segment that the next record goes to, or one before it: no record lies in an older one than this said when it was appended. During the replay, the segment of the record being replayed. */
   get segment(): number {
     return this.#replaying ?? this.#journal.segment;
   }
@@ -146,8 +146,9 @@ export class Store {
   /** Has written what was appended and nobody waits for, and looks after writes that don't end. To be called now and then. */
   flush(): void {
     this.#journal.flush();
-    this.#trouble.tick();
+    this.trouble.tick();
     this.#tableWriter.tick();
+    if (this.#isPressed) this.#askForCheckpoint();
   }
 
   /** For which partitions this store still has all that it ever had. Who speaks of what it read asks afterwards. Once it is open. */
@@ -168,7 +169,7 @@ export class Store {
   /** Takes in a committed version if it is newer than what is there, and says whether it was. */
   install(partition: number, key: Key, version: Version, value: Value): boolean {
     const isNewer = this.#versions.install(partition, key, version, value);
-    if (isNewer && this.#isPressed) this.#askForCheckpoint();
+    if (isNewer && this.#state === 'open' && this.#isPressed) this.#askForCheckpoint();
     return isNewer;
   }
 
@@ -183,19 +184,15 @@ export class Store {
     return this.#versions.sweep(partition, after, rowsMax);
   }
 
-  /** The overlay (with the journal's backlog) is at its bound: no new work may be taken in. */
+  /** The overlay (with the journal's backlog) or the journal is at its bound: no new work may be taken in. */
   get full(): boolean {
-    return this.#versions.overlay.bytes + this.#journal.backlogBytes >= this.#options.overlayBytesMax;
+    const { backlogBytes, liveBytes } = this.#journal;
+    return this.#versions.overlay.bytes + backlogBytes >= this.#options.overlayBytesMax || liveBytes + backlogBytes >= this.#options.journalBytesMax;
   }
 
   /** Runs the action when there is room: at once if there is. Actions run in order; how many wait is the caller's to bound. */
   whenRoom(action: () => void): void {
     this.intake.room.wait(action);
-  }
-
-  /** How the disk is. */
-  get disk(): DiskStatus {
-    return this.#trouble.status;
   }
 
   /** The digest of a partition: 16 bytes, equal on replicas that hold the same versions. */
@@ -252,7 +249,7 @@ export class Store {
       this.#onCheckpointed = shut;
       this.#takeCheckpoint();
     };
-    if (this.disk.state !== 'sound') this.#shut();
+    if (this.trouble.status.state !== 'sound') this.#shut();
     else if (before === 'opening') shut();
     else if (this.#checkpoint === 'running' || this.#checkpoint === 'held') this.#onCheckpointed = finish;
     else finish();
@@ -264,7 +261,7 @@ export class Store {
     this.#tableWriter.close();
     this.#journal.close();
     // A write that never ends must not keep the node from ending.
-    if (this.disk.state === 'stalled') this.#onClosed();
+    if (this.trouble.status.state === 'stalled') this.#onClosed();
     else this.#versions.table.close(this.#onClosed);
   }
 
@@ -277,7 +274,7 @@ export class Store {
     if (facts === null && survey.segments.length > 0) {
       throw new StoreError('corrupt-table', `the data directory has a journal, but its table is missing or empty. ${replaceNode}`);
     }
-    this.#tableWriter = new TableWriter(this.#runtime, table, this.#trouble);
+    this.#tableWriter = new TableWriter(this.#runtime, table, this.trouble);
     this.#storeId = facts?.storeId ?? newStoreId(() => this.#runtime.randomUint32());
     this.#incarnation = (facts?.incarnation ?? 0) + 1;
     this.#doubts = new Doubts(table, this.#identity.partitions, () => clock.wallMs());
@@ -295,7 +292,7 @@ export class Store {
       disk,
       defer: (action) => this.#runtime.defer(action),
       after: (delayMs, action) => this.#runtime.after(delayMs, action),
-      trouble: this.#trouble,
+      trouble: this.trouble,
       untrimmed: (error) => this.#runtime.log.warn({ error: String(error) }, 'journal files can’t be removed'),
       written: () => this.#relieve(),
     }, this.#options, survey);
@@ -334,9 +331,10 @@ export class Store {
     return this.#appended || !this.#versions.overlay.isActiveEmpty || this.#journal.oldest < this.#journal.segment || this.#doubts.changed;
   }
 
-  /** The overlay is half full: while that half is written, the other one fills. */
+  /** The overlay is half full: while that half is written, the other one fills. Or the journal has grown by a quarter of its bound. */
   get #isPressed(): boolean {
-    return this.#versions.overlay.activeBytes * 2 >= this.#options.overlayBytesMax;
+    const { overlayBytesMax, journalBytesMax } = this.#options;
+    return this.#versions.overlay.activeBytes * 2 >= overlayBytesMax || (this.#journal.bytesWritten - this.#carriedAtBytes) * 4 >= journalBytesMax;
   }
 
   /** For the end of the turn: right now the owner may be in the middle of a record's effects. */
@@ -363,6 +361,7 @@ export class Store {
       this.#hold(whenAtRest);
       this.#relieve();
     });
+    this.#journal.whenDurable(() => (this.#carriedAtBytes = this.#journal.bytesWritten));
   }
 
   #hold([first, ...others]: readonly ((rest: Rest, resume: () => void) => void)[]): void {
@@ -383,7 +382,7 @@ export class Store {
 
   /** A part of the disk got into trouble or out of it. */
   #troubleChanged(): void {
-    this.#runtime.defer(() => (this.#state === 'closing' && this.disk.state !== 'sound' ? this.#shut() : this.#relieve()));
+    this.#runtime.defer(() => (this.#state === 'closing' && this.trouble.status.state !== 'sound' ? this.#shut() : this.#relieve()));
   }
 
   #relieve(): void {

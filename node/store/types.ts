@@ -11,6 +11,8 @@ export interface StoreOptions {
   readonly journalBlockBytesMax: number;
   /** Committed versions held outside the table, with what the journal has not written yet. At this bound the store is `full`. */
   readonly overlayBytesMax: number;
+  /** Of the journal, what a restart would have to read. At this bound the store is `full`, too. */
+  readonly journalBytesMax: number;
   readonly checkpointIntervalMs: number;
   /** Rows per batch of the table. */
   readonly checkpointSliceKeys: number;

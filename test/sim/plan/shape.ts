@@ -49,11 +49,13 @@ function drawTiming(random: Random): Partial<Timing> {
  * a few kilobytes. So segments change, checkpoints are forced and new work waits for room in a run of seconds.
  */
 function drawStore(random: Random): Partial<StoreSettings> {
+  const journalSegmentBytes = random.pick([16 * KiB, 64 * KiB, 512 * KiB]);
   return {
     checkpointIntervalMs: random.pick([50, 500, 2_000]),
     checkpointSliceKeys: random.pick([1, 10, 500]),
     headCacheEntries: random.pick([0, 10, 1_000]),
-    journalSegmentBytes: random.pick([16 * KiB, 64 * KiB, 512 * KiB]),
+    journalSegmentBytes,
+    journalBytesMax: random.pick([4, 16, 1_024]) * journalSegmentBytes,
     journalBlockBytesMax: random.pick([1 * KiB, 16 * KiB]),
     overlayBytesMax: random.pick([16 * KiB, 128 * KiB, 1_024 * KiB]),
   };

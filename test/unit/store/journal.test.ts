@@ -184,7 +184,7 @@ describe('a torn tail', () => {
       }
     }
     expect(whole).toBeGreaterThanOrEqual(4);
-  });
+  }, 120_000);
 
   it('stays cut through further lives, torn ones and idle ones', () => {
     const { disk, name, told, before, after } = scenario(3);
@@ -252,7 +252,7 @@ describe('a torn tail', () => {
     expect(counts.reported).toBeGreaterThan(1_200 * 8);
     // Stamps, what fills up sectors, and the sector behind.
     expect(counts.harmless).toBeGreaterThan(sectorBytes * 8);
-  });
+  }, 120_000);
 });
 
 describe('a damaged journal', () => {

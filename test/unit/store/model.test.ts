@@ -15,6 +15,7 @@ const options: StoreOptions = {
   journalSegmentBytes: 8_192,
   journalBlockBytesMax: 2_048,
   overlayBytesMax: 30_000,
+  journalBytesMax: 60_000,
   checkpointIntervalMs: 1_000,
   checkpointSliceKeys: 3,
   headCacheEntries: 5,
@@ -155,7 +156,7 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
   };
   const restart = (disk: MemoryDisk): void => {
     counts.checkpoints += life.store.stats.checkpoints;
-    counts.failures += life.store.disk.journalFailures;
+    counts.failures += life.store.trouble.status.journalFailures;
     life = begin(disk);
     const found = stateOf(life);
     const fold = foldOf(acknowledged);
@@ -215,13 +216,13 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
     } else if (each.do === 'repair') {
       repair(life);
     } else {
-      const { state, troubles } = life.store.disk;
+      const { state, troubles } = life.store.trouble.status;
       let closed = false;
       life.store.close(() => (closed = true));
       life.runtime.settle();
       if (life.runtime.dead) continue;
       expect(closed).toBe(true);
-      if (state === 'sound' && life.store.disk.troubles === troubles) expect(acknowledged).toBe(log.length);
+      if (state === 'sound' && life.store.trouble.status.troubles === troubles) expect(acknowledged).toBe(log.length);
       restart(life.runtime.store);
     }
   }

@@ -38,15 +38,15 @@ describe('a journal that the disk refuses', () => {
     runtime.advance(10_000);
     expect(told).toEqual([1]);
     expect(store.intake.refusal).toBe('the journal can’t be written: no space left on device');
-    expect(store.disk).toMatchObject({ state: 'failing', part: 'journal', problem: 'no space left on device', troubles: 1, tableFailures: 0 });
-    expect(store.disk.forMs).toBeGreaterThanOrEqual(9_900);
+    expect(store.trouble.status).toMatchObject({ state: 'failing', part: 'journal', problem: 'no space left on device', troubles: 1, tableFailures: 0 });
+    expect(store.trouble.status.forMs).toBeGreaterThanOrEqual(9_900);
     // Six attempts while the pause doubles from 50 ms, then one every two seconds.
-    expect(store.disk.journalFailures).toBeGreaterThan(6);
-    expect(store.disk.journalFailures).toBeLessThan(12);
+    expect(store.trouble.status.journalFailures).toBeGreaterThan(6);
+    expect(store.trouble.status.journalFailures).toBeLessThan(12);
     runtime.logError = null;
     runtime.advance(2_000);
     expect(told).toEqual([1, 2, 3]);
-    expect([store.intake.refusal, store.disk.state]).toEqual([null, 'sound']);
+    expect([store.intake.refusal, store.trouble.status.state]).toEqual([null, 'sound']);
     expect(runtime.lines.filter((line) => line.startsWith('warn'))).toEqual(['warn the disk takes no writes {"part":"journal","problem":"no space left on device"}']);
     expect(runtime.lines.filter((line) => line.startsWith('info the disk takes writes again'))).toHaveLength(1);
     expect(numbers(openStore(runtime.crash(0)).owner.replayed)).toEqual([1, 2, 3]);
@@ -155,7 +155,7 @@ describe('a journal that the disk refuses', () => {
     runtime.advance(5_000);
     expect(runtime.store.logs.size).toBeLessThan(8);
     expect(store.stats.journalSegments).toBe(runtime.store.logs.size);
-    expect(store.disk.state).toBe('sound');
+    expect(store.trouble.status.state).toBe('sound');
     const again = openStore(runtime.crash(0));
     for (let i = 0; i < 60; i++) expect(again.store.head(`k${i}`)?.version).toBe(20_000 + i);
   });
@@ -171,7 +171,7 @@ describe('a table that the disk refuses', () => {
       runtime.advance(2_000);
     }
     expect(store.stats.checkpoints).toBe(0);
-    expect(store.disk).toMatchObject({ state: 'failing', part: 'table', journalFailures: 0 });
+    expect(store.trouble.status).toMatchObject({ state: 'failing', part: 'table', journalFailures: 0 });
     // There is room in the overlay: work goes on.
     expect(store.intake.refusal).toBeNull();
     for (let i = 0; i < 40; i++) expect(store.entry(key(i))?.version).toBe(500 + i);
@@ -181,7 +181,7 @@ describe('a table that the disk refuses', () => {
     runtime.advance(4_000);
     expect(store.stats.checkpoints).toBeGreaterThan(0);
     expect(store.stats.overlayBytes).toBe(0);
-    expect(store.disk.state).toBe('sound');
+    expect(store.trouble.status.state).toBe('sound');
     expect(runtime.store.logs.size).toBeLessThan(segments);
     const again = openStore(runtime.crash(0));
     for (let i = 0; i < 40; i++) expect(again.store.head(key(i))?.version).toBe(500 + i);
@@ -225,11 +225,11 @@ describe('a table that the disk refuses', () => {
       runtime.tableError = error;
       owner.commit('a', 1, 'x');
       runtime.advance(1_010);
-      expect(store.disk.tableFailures).toBe(1);
+      expect(store.trouble.status.tableFailures).toBe(1);
       runtime.hangs = true;
       runtime.skip(100);
       runtime.skip(hangsFor);
-      expect(store.disk.state).toBe('failing');
+      expect(store.trouble.status.state).toBe('failing');
       if (hangsFor > 60_000) expect(() => store.flush()).toThrow(Fatal);
       else store.flush();
       expect(openStore(runtime.crash(0)).store.head('a')?.version).toBe(1);
@@ -247,15 +247,15 @@ describe('a write that does not end', () => {
     runtime.settle();
     runtime.skip(1_500);
     store.flush();
-    expect([store.intake.refusal, store.disk.oldestWriteMs, store.disk.state]).toEqual([null, 1_500, 'sound']);
+    expect([store.intake.refusal, store.trouble.status.oldestWriteMs, store.trouble.status.state]).toEqual([null, 1_500, 'sound']);
     runtime.skip(1_000);
     store.flush();
     expect(store.intake.refusal).toContain('a write has not ended');
-    expect(store.disk).toMatchObject({ state: 'stalled', part: 'journal', oldestWriteMs: 2_500, journalFailures: 0 });
+    expect(store.trouble.status).toMatchObject({ state: 'stalled', part: 'journal', oldestWriteMs: 2_500, journalFailures: 0 });
     runtime.hangs = false;
     runtime.settle();
     expect(told).toEqual([1]);
-    expect([store.intake.refusal, store.disk.state, store.disk.oldestWriteMs]).toEqual([null, 'sound', 0]);
+    expect([store.intake.refusal, store.trouble.status.state, store.trouble.status.oldestWriteMs]).toEqual([null, 'sound', 0]);
   });
 });
 

@@ -14,6 +14,7 @@ export const smallStore: StoreOptions = {
   journalSegmentBytes: 4_096,
   journalBlockBytesMax: 1_024,
   overlayBytesMax: 1_000_000,
+  journalBytesMax: 100_000_000,
   checkpointIntervalMs: 1_000,
   checkpointSliceKeys: 5,
   headCacheEntries: 20,
