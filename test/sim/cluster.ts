@@ -67,9 +67,9 @@ export class SimCluster {
     this.ids = nodeIds(shape.nodes);
     this.#makeNode = makeNode;
     world.onExit = (host, exit) => this.#onExit(host.name, exit);
-    const testimony = new Testimony(this.failures);
+    const testimony = new Testimony(this.failures, shape.replicationFactor);
     world.network.onSent = (from, to, frame) => {
-      if (this.ids.includes(from) && this.ids.includes(to) && !world.host(from).disk.isSpoilt) testimony.said(world.nowMs, from, frame);
+      if (this.ids.includes(from) && this.ids.includes(to)) testimony.said(world.nowMs, from, frame, !world.host(from).disk.isSpoilt);
     };
     for (const { from, to, extraMs } of detours) {
       const link = world.network.link(from, to);

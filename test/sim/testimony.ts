@@ -11,6 +11,7 @@
  */
 import { decodeFrame } from '../../client/wire/codec.ts';
 import { ABORT, Tag, UNDECIDED, Vote, type Decision, type Message } from '../../client/wire/messages.ts';
+import { protocolNumber } from '../../client/wire/protocols.ts';
 
 interface Ballot {
   readonly round: number;
@@ -27,6 +28,19 @@ interface Word {
   hasOutcome: boolean;
 }
 
+/** A transaction, as all have heard of it. */
+interface Matter {
+  /** Only if it is one whose acceptors are others than its coordinator. */
+  isPublic: boolean;
+  /** The timestamps of OK votes. */
+  readonly votes: Set<number>;
+  /** All that was proposed in any ballot. */
+  readonly proposed: Set<Decision>;
+  decision: Decision;
+}
+
+const publicProtocols: readonly number[] = [protocolNumber('dtp'), protocolNumber('3pc')];
+
 const isBelow = (a: Ballot, b: Ballot): boolean => a.round < b.round || (a.round === b.round && a.proposer < b.proposer);
 const higher = (a: Ballot | null, b: Ballot): Ballot => (a === null || isBelow(a, b) ? b : a);
 const inWords = (decision: Decision | number): string => (decision === ABORT ? 'an abort' : `a commit at ${decision}`);
@@ -34,24 +48,35 @@ const inWords = (decision: Decision | number): string => (decision === ABORT ? '
 export class Testimony {
   /** By node and transaction. */
   readonly #words = new Map<string, Word>();
-  readonly #decisions = new Map<string, Decision>();
+  readonly #matters = new Map<string, Matter>();
   /** By transaction and ballot. */
   readonly #proposals = new Map<string, Decision>();
   readonly #failures: string[];
+  readonly #acceptorsMin: number;
   /** What follows from the messages of the present instant. */
   #fresh: (() => void)[] = [];
   #atMs = 0;
 
-  /** Whatever is found goes there, in words that begin with `broken-word`. */
-  constructor(failures: string[]) {
+  /** Whatever is found goes there, in words that begin with `broken-word`. `acceptorsMin`: one acceptor is asked without a word on the wire. */
+  constructor(failures: string[], acceptorsMin: number) {
     this.#failures = failures;
+    this.#acceptorsMin = acceptorsMin;
   }
 
-  /** A frame leaves a node for another one. */
-  said(atMs: number, by: string, frame: Uint8Array): void {
+  /** A frame leaves a node for another one. Who has lost what it remembered is not held to it; but what it says may be believed by others. */
+  said(atMs: number, by: string, frame: Uint8Array, remembers = true): void {
     if (atMs > this.#atMs) for (const remember of this.#fresh.splice(0)) remember();
     this.#atMs = atMs;
-    for (const message of decodeFrame(frame)) this.#hear(by, message);
+    for (const message of decodeFrame(frame)) {
+      this.#note(message);
+      if (remembers) this.#hear(by, message);
+    }
+  }
+
+  #note(message: Message): void {
+    if (message[0] === Tag.prepare) this.#matterOf(message).isPublic = publicProtocols.includes(message[6]);
+    else if (message[0] === Tag.vote && message[4] === Vote.ok) this.#matterOf(message).votes.add(message[5]);
+    else if (message[0] === Tag.accept) this.#matterOf(message).proposed.add(message[6]);
   }
 
   #hear(by: string, message: Message): void {
@@ -110,10 +135,21 @@ export class Testimony {
   }
 
   #decided(by: string, message: readonly unknown[], decision: Decision): void {
+    const matter = this.#matterOf(message);
+    const { decision: before, votes, proposed, isPublic } = matter;
+    if (before !== UNDECIDED && before !== decision) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, and it has been said to be ${inWords(before)}`);
+    if (before !== UNDECIDED) return;
+    matter.decision = decision;
+    // What acceptors were not asked to keep, whoever recovers it must find in whichever votes it hears.
+    const isFound = decision === ABORT || proposed.has(decision) || [...votes].every((vote) => vote === decision);
+    if (!isFound && isPublic && this.#acceptorsMin > 1) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, which nobody has proposed, on votes at ${[...votes].join(', ')}`);
+  }
+
+  #matterOf(message: readonly unknown[]): Matter {
     const name = nameOf(message);
-    const before = this.#decisions.get(name) ?? decision;
-    if (before !== decision) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, and it has been said to be ${inWords(before)}`);
-    this.#decisions.set(name, before);
+    let matter = this.#matters.get(name);
+    if (matter === undefined) this.#matters.set(name, (matter = { isPublic: false, votes: new Set(), proposed: new Set(), decision: UNDECIDED }));
+    return matter;
   }
 
   #wordOf(by: string, message: readonly unknown[]): Word {

@@ -16,12 +16,14 @@ const decide = (decision: number): Message => [Tag.decide, ...txn, decision, nul
 const finished = (decision: number): Message => [Tag.finished, ...txn, decision];
 const decided: Message = [Tag.decided, 'n1', 1, [7]];
 
+const prepare = (protocol: number): Message => [Tag.prepare, ...txn, 1, 5, protocol, Buffer.from([0])];
+
 let failures: string[];
 let testimony: Testimony;
 let nowMs: number;
 beforeEach(() => {
   failures = [];
-  testimony = new Testimony(failures);
+  testimony = new Testimony(failures, 3);
   nowMs = 0;
 });
 
@@ -75,4 +77,27 @@ describe('a word is broken', () => {
     says('n1', finished(5));
     expect(failures).toEqual([expect.stringMatching(/n3 says that it is decided, a commit at 6, and it has been said to be a commit at 5/)]);
   });
+
+  it('by a commit that nobody who recovers it need find', () => {
+    says('n1', prepare(0));
+    says('n2', ok(5));
+    says('n3', ok(6));
+    says('n1', decide(6));
+    expect(failures.splice(0)).toEqual([expect.stringMatching(/n1 says that it is decided, a commit at 6, which nobody has proposed, on votes at 5, 6/)]);
+  });
+
+  it('not by one that was proposed, nor where the coordinator alone keeps it, nor on votes that agree', () => {
+    const others = [[ok(5), ok(5), decide(5)], [ok(5), accept(0, 6), decide(6)]].map((messages) => [prepare(0), ...messages]);
+    for (const messages of [...others, [prepare(1), ok(5), decide(6)]]) {
+      testimony = new Testimony(failures, 3);
+      messages.forEach((message, i) => says(`n${i + 1}`, message));
+    }
+    expect(failures).toEqual([]);
+  });
+});
+
+it('holds nobody to what its disk has lost', () => {
+  testimony.said(1, 'n2', encodeFrame([promise(2, 5)]));
+  testimony.said(2, 'n2', encodeFrame([promise(1, 0)]), false);
+  expect(failures).toEqual([]);
 });
