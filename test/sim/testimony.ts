@@ -11,7 +11,7 @@
  */
 import { decodeFrame } from '../../client/wire/codec.ts';
 import { ABORT, Tag, UNDECIDED, Vote, type Decision, type Message } from '../../client/wire/messages.ts';
-import { protocolNumber } from '../../client/wire/protocols.ts';
+import { commitProtocols, type CommitProtocolName } from '../../client/wire/protocols.ts';
 
 interface Ballot {
   readonly round: number;
@@ -30,16 +30,16 @@ interface Word {
 
 /** A transaction, as all have heard of it. */
 interface Matter {
-  /** Only if it is one whose acceptors are others than its coordinator. */
-  isPublic: boolean;
+  /** Known from its prepare. */
+  protocol: CommitProtocolName | null;
   /** The timestamps of OK votes. */
   readonly votes: Set<number>;
+  /** Who voted otherwise. */
+  readonly refusals: Set<string>;
   /** All that was proposed in any ballot. */
   readonly proposed: Set<Decision>;
   decision: Decision;
 }
-
-const publicProtocols: readonly number[] = [protocolNumber('dtp'), protocolNumber('3pc')];
 
 const isBelow = (a: Ballot, b: Ballot): boolean => a.round < b.round || (a.round === b.round && a.proposer < b.proposer);
 const higher = (a: Ballot | null, b: Ballot): Ballot => (a === null || isBelow(a, b) ? b : a);
@@ -52,15 +52,15 @@ export class Testimony {
   /** By transaction and ballot. */
   readonly #proposals = new Map<string, Decision>();
   readonly #failures: string[];
-  readonly #acceptorsMin: number;
+  readonly #replicas: number;
   /** What follows from the messages of the present instant. */
   #fresh: (() => void)[] = [];
   #atMs = 0;
 
-  /** Whatever is found goes there, in words that begin with `broken-word`. `acceptorsMin`: one acceptor is asked without a word on the wire. */
-  constructor(failures: string[], acceptorsMin: number) {
+  /** Whatever is found goes there, in words that begin with `broken-word`. `replicas`: of each partition. */
+  constructor(failures: string[], replicas: number) {
     this.#failures = failures;
-    this.#acceptorsMin = acceptorsMin;
+    this.#replicas = replicas;
   }
 
   /** A frame leaves a node for another one. Who has lost what it remembered is not held to it; but what it says may be believed by others. */
@@ -68,14 +68,15 @@ export class Testimony {
     if (atMs > this.#atMs) for (const remember of this.#fresh.splice(0)) remember();
     this.#atMs = atMs;
     for (const message of decodeFrame(frame)) {
-      this.#note(message);
+      this.#note(by, message);
       if (remembers) this.#hear(by, message);
     }
   }
 
-  #note(message: Message): void {
-    if (message[0] === Tag.prepare) this.#matterOf(message).isPublic = publicProtocols.includes(message[6]);
+  #note(by: string, message: Message): void {
+    if (message[0] === Tag.prepare) this.#matterOf(message).protocol = commitProtocols[message[6]] ?? null;
     else if (message[0] === Tag.vote && message[4] === Vote.ok) this.#matterOf(message).votes.add(message[5]);
+    else if (message[0] === Tag.vote) this.#matterOf(message).refusals.add(by);
     else if (message[0] === Tag.accept) this.#matterOf(message).proposed.add(message[6]);
   }
 
@@ -136,19 +137,27 @@ export class Testimony {
 
   #decided(by: string, message: readonly unknown[], decision: Decision): void {
     const matter = this.#matterOf(message);
-    const { decision: before, votes, proposed, isPublic } = matter;
+    const { decision: before, proposed } = matter;
     if (before !== UNDECIDED && before !== decision) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, and it has been said to be ${inWords(before)}`);
     if (before !== UNDECIDED) return;
     matter.decision = decision;
-    // What acceptors were not asked to keep, whoever recovers it must find in whichever votes it hears.
-    const isFound = decision === ABORT || proposed.has(decision) || [...votes].every((vote) => vote === decision);
-    if (!isFound && isPublic && this.#acceptorsMin > 1) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, which nobody has proposed, on votes at ${[...votes].join(', ')}`);
+    const objection = proposed.has(decision) ? null : this.#objectionTo(matter);
+    if (objection !== null) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, which nobody has proposed, ${objection}`);
+  }
+
+  /** Why somebody who recovers it might come to another decision, if acceptors were not asked to keep this one. */
+  #objectionTo({ protocol, decision, votes, refusals }: Matter): string | null {
+    // What a node tells itself is not heard here: who is asked to accept, where there are no others, and one vote.
+    if (this.#replicas === 1) return null;
+    if (protocol === 'dtp' && decision === ABORT && refusals.size < Math.floor(this.#replicas / 2)) return `and ${refusals.size} of ${this.#replicas} replicas have refused`;
+    if ((protocol === 'dtp' || protocol === '3pc') && decision !== ABORT && [...votes].some((vote) => vote !== decision)) return `on votes at ${[...votes].join(', ')}`;
+    return null;
   }
 
   #matterOf(message: readonly unknown[]): Matter {
     const name = nameOf(message);
     let matter = this.#matters.get(name);
-    if (matter === undefined) this.#matters.set(name, (matter = { isPublic: false, votes: new Set(), proposed: new Set(), decision: UNDECIDED }));
+    if (matter === undefined) this.#matters.set(name, (matter = { protocol: null, votes: new Set(), refusals: new Set(), proposed: new Set(), decision: UNDECIDED }));
     return matter;
   }
 

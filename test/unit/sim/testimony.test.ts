@@ -86,7 +86,24 @@ describe('a word is broken', () => {
     expect(failures.splice(0)).toEqual([expect.stringMatching(/n1 says that it is decided, a commit at 6, which nobody has proposed, on votes at 5, 6/)]);
   });
 
-  it('not by one that was proposed, nor where the coordinator alone keeps it, nor on votes that agree', () => {
+  it('by an abort that too few have refused for', () => {
+    testimony = new Testimony(failures, 5);
+    says('n1', prepare(0));
+    says('n2', refusal);
+    says('n1', decide(ABORT));
+    expect(failures).toEqual([expect.stringMatching(/an abort, which nobody has proposed, and 1 of 5 replicas have refused/)]);
+  });
+
+  it('not by an abort that was proposed, that enough have refused for, or that needs nobody', () => {
+    for (const messages of [[prepare(0), refusal, accept(0, ABORT)], [prepare(0), refusal, refusal], [prepare(3)]]) {
+      testimony = new Testimony(failures, 5);
+      messages.forEach((message, i) => says(`n${i + 1}`, message));
+      says('n1', decide(ABORT));
+    }
+    expect(failures).toEqual([]);
+  });
+
+  it('not by a commit that was proposed, nor where the coordinator alone keeps it, nor on votes that agree', () => {
     const others = [[ok(5), ok(5), decide(5)], [ok(5), accept(0, 6), decide(6)]].map((messages) => [prepare(0), ...messages]);
     for (const messages of [...others, [prepare(1), ok(5), decide(6)]]) {
       testimony = new Testimony(failures, 3);
