@@ -16,7 +16,7 @@ export const storingBugs: readonly PlantedBug[] = [
     name: 'journal-begins-too-late',
     wrong: 'The first slice of a checkpoint already says that the journal counts only from the present segment on.',
     patches: [
-      { module: checkpoint, find: '  let slice = emptySlice();\n  for (const place of', replace: '  let slice = emptySlice();\n  slice.puts.push(journalPut({ first, ...journal.durable }));\n  for (const place of' },
+      { module: checkpoint, find: '  let slice = emptySlice();\n\n', replace: '  let slice = emptySlice();\n  slice.puts.push(journalPut({ first, ...journal.durable }));\n\n' },
     ],
   },
   {
@@ -32,7 +32,7 @@ export const storingBugs: readonly PlantedBug[] = [
   {
     name: 'head-cache-not-refreshed',
     wrong: 'A checkpoint writes newer rows than those whose versions are remembered.',
-    patches: [{ module: checkpoint, find: 'heads.set(key, { version, tombstone, checksum });', replace: '{ void [heads, version, tombstone, checksum]; }' }],
+    patches: [{ module: checkpoint, find: 'heads.set(key, version === 0 ? absent : { version, tombstone, checksum });', replace: '{ void [heads, absent, version, tombstone, checksum]; }' }],
   },
   {
     name: 'table-ahead-of-journal',

@@ -7,7 +7,7 @@ export const votingBugs: readonly PlantedBug[] = [
   {
     name: 'stale-read-accepted',
     wrong: 'A replica votes OK although it holds a newer version than the transaction has read.',
-    patches: [{ module: ledger, find: 'if (version > (body.readVersions[i] as number)) return { vote: Vote.stale, key, version };', replace: '' }],
+    patches: [{ module: ledger, find: 'if (version > 0) return { vote: Vote.stale, key, version };', replace: '' }],
   },
   {
     name: 'reads-not-locked',
@@ -33,14 +33,14 @@ export const votingBugs: readonly PlantedBug[] = [
     wrong: 'The timestamp voted is the one proposed, even where the replica holds a newer version: a slow clock’s write gets lost.',
     patches: [{
       module: ledger,
-      find: "timestamp = Math.max(timestamp, (this.#store.head(body.writeKeys[i] as Key)?.version ?? 0) + 1, this.readWatermark(partition) + 1);",
+      find: 'timestamp = Math.max(timestamp, this.#latest(partition, body.writeKeys[i] as Key) + 1, this.readWatermark(partition) + 1);',
       replace: 'timestamp = Math.max(timestamp, this.readWatermark(partition) + 1);',
     }],
   },
   {
     name: 'older-version-overwrites',
     wrong: 'A version that comes late, from a slow outcome or a slow read, replaces a newer one.',
-    patches: [{ module: 'node/store/versions.ts', find: 'if (version <= before.version) return false;', replace: 'if (version === before.version) return false;' }],
+    patches: [{ module: 'node/store/versions.ts', find: 'if (version <= (before.version === 0 ? this.tombstones.collected(partition) : before.version)) return false;', replace: 'if (version === before.version) return false;' }],
   },
   {
     name: 'get-ignores-locks',
