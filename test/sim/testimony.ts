@@ -83,6 +83,8 @@ export class Testimony {
   #hear(by: string, message: Message): void {
     switch (message[0]) {
       case Tag.vote: {
+        // Nothing is said of the vote: of what could not be written something may be there all the same.
+        if (message[4] === Vote.unable) return;
         const word = this.#wordOf(by, message);
         const vote = message[4] === Vote.ok ? message[5] : 0;
         if (vote !== 0 && word.vote !== null && word.vote !== vote) this.#blame(by, message, `votes OK at ${vote}, and has said ${word.vote === 0 ? 'that it did not' : word.vote}`);

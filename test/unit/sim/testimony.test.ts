@@ -36,6 +36,7 @@ describe('a node keeps its word', () => {
   it.each<[string, Message[]]>([
     ['by a vote, a promise that tells of it, acceptances in rising ballots, and an acknowledgement', [ok(5), accepted(0), promise(1, 5, 0), accepted(1), promise(2, 5, 1), accepted(3), decide(5), decided, finished(5)]],
     ['who refuses, and promises', [refusal, promise(1, 0), accepted(1), decide(ABORT)]],
+    ['who could not write its vote, which is there after all', [[Tag.vote, ...txn, Vote.unable, 0, null, null], promise(1, 5), promise(2, 5)]],
     ['who promises unasked, and refuses then', [promise(1, 0), refusal]],
     ['who has forgotten an outcome that it need not remember', [decide(5), decided, finished(ABORT), finished(UNDECIDED)]],
   ])('%s', (_what, messages) => {
