@@ -47,6 +47,7 @@ const agreementTimeoutMs = 120_000;
 const missedCallers = 64;
 const fullestSeconds = 10;
 const foregroundKeys = 10_000;
+const missedKeys = 100_000;
 
 async function onOneCluster(options: Options, results: Results): Promise<void> {
   const { keys, valueBytes } = options;
@@ -70,18 +71,19 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
     const startedAtMs = performance.now();
     await stage.dataset.write();
     say(`${keys} keys of ${valueBytes} bytes were written in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
-    const [missed, foreground] = [await load('put', keys), options.rounds > 0 ? await load('transfer', foregroundKeys) : null];
+    const missed = options.missedSeconds > 0 ? await load('put', missedKeys) : null;
+    const foreground = options.rounds > 0 ? await load('transfer', foregroundKeys) : null;
     told(await missKeys(stage, 1));
     told(await missKeys(stage, Math.round(keys / 100)));
-    if (options.missedSeconds > 0) {
+    if (missed !== null) {
       let calls = 0;
-      told(await heal(stage, `${options.missedSeconds} s of writes`, () => distinct(calls, keys), async () => {
+      told(await heal(stage, `${options.missedSeconds} s of writes`, () => distinct(calls, missedKeys), async () => {
         ({ calls } = await missed.run({ callers: missedCallers, warmUpMs: 0, measureMs: options.missedSeconds * 1_000 }));
       }));
     }
     if (foreground !== null) results.foreground = await watchForeground(stage, foreground, { rounds: options.rounds, windowMs: options.windowSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
     say('Emptying a disk ...');
-    told(await loseDisk(stage));
+    told(await loseDisk(stage, (missed === null ? 0 : missedKeys) + (foreground === null ? 0 : foregroundKeys)));
     say('Comparing all replicas, and reading every value ...');
     await agreement(db, performance.now(), agreementTimeoutMs);
     for (const each of loads) results.faults.push(...(await each.verify()));

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import type { LocalCluster } from '../cluster.ts';
 import type { Dataset } from './dataset.ts';
-import type { Observer } from './observer.ts';
+import type { ByNode, Observer } from './observer.ts';
 
 export interface Divergence {
   readonly what: string;
@@ -10,7 +10,9 @@ export interface Divergence {
   /** Keys and values that differed. */
   readonly bytes: number;
   readonly keysPulled: number;
+  /** By all nodes together, each byte once; and how many each received. */
   readonly bytesExchanged: number | null;
+  readonly bytesReceived: ByNode | null;
   /** From the start of its process until it served. */
   readonly startMs: number;
   /** From when it served until all replicas were equal. */
@@ -42,7 +44,7 @@ export async function heal({ cluster, observer, dataset, lost }: Stage, what: st
   const servedAtMs = performance.now();
   await observer.whole(wholeTimeoutMs);
   const { atMs, keysPulled, bytes } = await observer.equal(lost, bytesBefore, healTimeoutMs);
-  return { what, keys: keys(), bytes: dataset.bytesOf(keys()), keysPulled, bytesExchanged: bytes, startMs: servedAtMs - startedAtMs, healMs: atMs - servedAtMs };
+  return { what, keys: keys(), bytes: dataset.bytesOf(keys()), keysPulled, bytesExchanged: bytes === null ? null : Object.values(bytes).reduce((sum, count) => sum + count, 0), bytesReceived: bytes, startMs: servedAtMs - startedAtMs, healMs: atMs - servedAtMs };
 }
 
 /** So many keys are written while it is away. */
@@ -51,8 +53,8 @@ export function missKeys(stage: Stage, count: number): Promise<Divergence> {
   return heal(stage, count === 1 ? '1 key' : `${count} keys, ${((100 * count) / keys).toFixed(0)} %`, () => count, () => stage.dataset.write(count));
 }
 
-/** It comes back without its data. */
-export function loseDisk(stage: Stage): Promise<Divergence> {
+/** It comes back without its data. `others`: keys of about the same length that are not in the dataset. */
+export function loseDisk(stage: Stage, others: number): Promise<Divergence> {
   const { cluster, dataset, lost } = stage;
-  return heal(stage, 'an empty disk', () => dataset.keys, async () => rmSync(cluster.dataDirectory(lost), { recursive: true, force: true }));
+  return heal(stage, 'an empty disk', () => dataset.keys + others, async () => rmSync(cluster.dataDirectory(lost), { recursive: true, force: true }));
 }

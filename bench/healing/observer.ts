@@ -15,13 +15,15 @@ const pollMs = 50;
 /** Nothing more was pulled for so long: it is over. */
 const quietMs = 1_000;
 
+export type ByNode = Readonly<Record<string, number>>;
+
 export interface Healed {
   /** Of `performance.now()`. */
   readonly atMs: number;
   /** By the node that was away, since it came back. */
   readonly keysPulled: number;
-  /** By all nodes, of messages of the exchange; null where they don't tell. */
-  readonly bytes: number | null;
+  /** By node, received in messages of the exchange; null where they don't tell. */
+  readonly bytes: ByNode | null;
 }
 
 export class Observer {
@@ -54,14 +56,15 @@ export class Observer {
   }
 
   /** Resolves when all nodes hold the same, to the last version, while nobody writes. `bytesBefore`: what they had told of bytes before. */
-  async equal(id: string, bytesBefore: number | null, timeoutMs: number): Promise<Healed> {
+  async equal(id: string, bytesBefore: ByNode | null, timeoutMs: number): Promise<Healed> {
     await this.#until(timeoutMs, (nodes) => nodes.every(({ reachable, digest, transactions }) => reachable && digest !== undefined && digest === nodes[0]?.digest && transactions?.undecided === 0));
     const atMs = performance.now();
     // Until they know it themselves, which takes some messages more.
     await this.#until(timeoutMs, (nodes) => nodes.every(({ lag }) => lag?.partitionsBehind === 0));
     const bytes = await this.bytes();
     const { lag } = await this.node(id);
-    return { atMs, keysPulled: lag?.keysPulled ?? Number.NaN, bytes: bytes === null || bytesBefore === null ? null : bytes - bytesBefore };
+    const between = bytes === null || bytesBefore === null ? null : Object.fromEntries(Object.entries(bytes).map(([node, count]) => [node, count - (bytesBefore[node] ?? 0)]));
+    return { atMs, keysPulled: lag?.keysPulled ?? Number.NaN, bytes: between };
   }
 
   /** While others write, replicas are never all equal: resolves when the node has pulled that many keys, and then no more for a while, to when it pulled the last. */
@@ -78,10 +81,10 @@ export class Observer {
     return { ...last, bytes: null };
   }
 
-  /** Of all messages by which nodes healed one another so far; each was received once. */
-  async bytes(): Promise<number | null> {
-    const told = (await this.#all()).filter(({ reachable }) => reachable).map(({ lag }) => lag?.bytesReceived);
-    return told.reduce<number | null>((sum, bytes) => (sum === null || bytes === undefined ? null : sum + bytes), 0);
+  /** What each node that answers has received so far of messages by which nodes heal one another. */
+  async bytes(): Promise<ByNode | null> {
+    const told = (await this.#all()).filter(({ reachable }) => reachable).map(({ id, lag }) => [id, lag?.bytesReceived] as const);
+    return told.some(([, bytes]) => bytes === undefined) ? null : Object.fromEntries(told as (readonly [string, number])[]);
   }
 
   async #until(timeoutMs: number, holds: (nodes: readonly Told[]) => boolean): Promise<void> {

@@ -6,9 +6,9 @@ import { windowNames, type Foreground } from './foreground.ts';
 import type { Restart } from './restart.ts';
 
 export function divergenceTable(divergences: readonly Divergence[]): string {
-  const head = ['missed', 'keys', 'bytes that differed', 'exchanged', 'ratio', 'keys pulled', 'until it served', 'then until equal'];
-  return table([head, ...divergences.map(({ what, keys, bytes, bytesExchanged, keysPulled, startMs, healMs }) => [
-    what, number(keys), number(bytes), bytesExchanged === null ? '?' : number(bytesExchanged), bytesExchanged === null ? '?' : (bytesExchanged / bytes).toFixed(2), number(keysPulled), milliseconds(startMs), milliseconds(healMs),
+  const head = ['missed', 'keys', 'bytes that differed', 'exchanged', 'ratio', 'of that received by', 'keys pulled', 'until it served', 'then until equal'];
+  return table([head, ...divergences.map(({ what, keys, bytes, bytesExchanged, bytesReceived, keysPulled, startMs, healMs }) => [
+    what, number(keys), number(bytes), bytesExchanged === null ? '?' : number(bytesExchanged), bytesExchanged === null ? '?' : (bytesExchanged / bytes).toFixed(2), Object.entries(bytesReceived ?? {}).map(([node, count]) => `${node} ${number(count)}`).join(', '), number(keysPulled), milliseconds(startMs), milliseconds(healMs),
   ])]);
 }
 

@@ -57,7 +57,7 @@ it('keys drawn at random are met more than once', () => {
 });
 
 it('bytes exchanged are told by those that differed, or that nobody counted them', () => {
-  const divergence = { what: '1 %', keys: 10, bytes: 1_000, keysPulled: 10, bytesExchanged: 1_300, startMs: 1, healMs: 2 };
-  expect(divergenceTable([divergence])).toContain('1.30');
-  expect(divergenceTable([{ ...divergence, bytesExchanged: null }])).toContain('?');
+  const divergence = { what: '1 %', keys: 10, bytes: 1_000, keysPulled: 10, bytesExchanged: 1_300, bytesReceived: { n1: 100, n3: 1_200 }, startMs: 1, healMs: 2 };
+  expect(divergenceTable([divergence])).toMatch(/1\.30  n1 100, n3 1,200/);
+  expect(divergenceTable([{ ...divergence, bytesExchanged: null, bytesReceived: null }])).toContain('?');
 });
