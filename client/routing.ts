@@ -228,7 +228,7 @@ export class Router {
   };
 
   #hello(expectedNode: string | null): Hello {
-    return [Tag.hello, protocolVersion, this.#cluster, null, null, 0, expectedNode];
+    return [Tag.hello, protocolVersion, this.#cluster, null, null, 0, 0, 0, 0, expectedNode];
   }
 
   #dial(url: string, peer: Peer | null): void {
@@ -241,11 +241,11 @@ export class Router {
     })));
   }
 
-  #judge([, , cluster, nodeId, , , view]: Welcome, expectedNode: string | null): Refuse | null {
-    if (this.#cluster !== null && cluster !== this.#cluster) return [Tag.refuse, 'wrong-cluster', `a node of cluster ${cluster} answers, not of ${this.#cluster}`];
-    if (expectedNode !== null && nodeId !== expectedNode) return [Tag.refuse, 'wrong-node', `node ${nodeId} answers, not ${expectedNode}`];
+  #judge([, , cluster, nodeId, , , , , , view]: Welcome, expectedNode: string | null): Refuse | null {
+    if (this.#cluster !== null && cluster !== this.#cluster) return [Tag.refuse, 'wrong-cluster', `a node of cluster ${cluster} answers, not of ${this.#cluster}`, 0];
+    if (expectedNode !== null && nodeId !== expectedNode) return [Tag.refuse, 'wrong-node', `node ${nodeId} answers, not ${expectedNode}`, 0];
     const checked = validateView(view);
-    return typeof checked === 'string' ? [Tag.refuse, 'bad-message', checked] : null;
+    return typeof checked === 'string' ? [Tag.refuse, 'bad-message', checked, 0] : null;
   }
 
   #up(line: Line, session: Session): void {
@@ -266,7 +266,7 @@ export class Router {
 
   /** Takes over the view that a node welcomed us with, if it is newer than ours. */
   #learn(welcome: Welcome): void {
-    const view = validateView(welcome[6]);
+    const view = validateView(welcome[9]);
     if (typeof view === 'string' || (this.#placement !== null && view.epoch <= this.epoch)) return;
     this.#cluster = welcome[2];
     this.#placement = new Placement(view);

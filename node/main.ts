@@ -171,12 +171,18 @@ async function main(): Promise<void> {
     runtime.fatal('uncaught exception', { error: error.message, stack: error.stack });
   });
 
-  const node = orElse(() => new Node(runtime, config, id), failToStart);
-  node.start((error?: Error) => {
-    if (error !== undefined) return failToStart(error);
-    state = 'serving';
-    process.send?.({ event: 'ready', id, url: member.url });
-  });
+  let node: Node;
+  const begin = (): void => {
+    state = 'starting';
+    node = orElse(() => new Node(runtime, config, id), failToStart);
+    node.onLost = begin;
+    orElse(() => node.start((error?: Error) => {
+      if (error !== undefined) return failToStart(error);
+      state = 'serving';
+      process.send?.({ event: 'ready', id, url: member.url });
+    }), failToStart);
+  };
+  begin();
 
   const stop = (reason: string): void => {
     // Twice means at once; and a node that is not serving yet has promised nothing that a restart would not find.

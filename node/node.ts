@@ -41,6 +41,8 @@ export class Node {
   readonly #chronicle: Chronicle;
   readonly #clients = new Set<Session>();
   readonly #startedAtMs: number;
+  /** Called when the node has stopped because its disk has forgotten what others know of it. Another node on the same disk goes on in its place. */
+  onLost: () => void = () => {};
   #parts: Parts | null = null;
   #listener: Listener | null = null;
   #timer: Timer | null = null;
@@ -79,6 +81,14 @@ export class Node {
     this.#runtime.log.info({}, 'stopping');
     // What was sent leaves at the end of this turn.
     this.#runtime.defer(() => this.#store.close(done));
+  }
+
+  /** Others know a life of this node that it does not remember: it falls silent, and begins anew as what it is. */
+  #lose(by: string | null, above: number, why: string): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#runtime.log.error({ by, above, why }, 'this node has forgotten what it did: it begins anew');
+    this.#store.standing.lose({ above, why: 'its disk was lost, or is an older one' }, () => this.stop(() => this.onLost()));
   }
 
   /** What `dtp status` shows. */
@@ -134,12 +144,14 @@ export class Node {
   #begin(ready: (error?: Error) => void): void {
     const { replayedRecords, replayedBytes, replayMs } = this.#store.stats;
     this.#runtime.log.info({ storeId: this.#store.storeId, incarnation: this.#store.incarnation, replayedRecords, replayedBytes, replayMs: Math.round(replayMs), undecided: this.#ledger.undecided.size }, 'store open');
-    this.#ledger.enterDurably([Kind.floor, this.#topology.self, this.#store.storeId, this.#store.incarnation]);
+    const { storeId, incarnation, rebornAt, nonce } = this.#store.standing.life;
+    this.#ledger.enterDurably([Kind.floor, this.#topology.self, storeId, incarnation, rebornAt, nonce]);
     this.#parts = assemble({
       runtime: this.#runtime, timing: this.#config.timing, healing: this.#config.healing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
       status: () => this.status,
+      refused: (by, above, why) => this.#lose(by, above, why),
     });
     const { url } = this.#topology.view.members.find(({ id }) => id === this.#topology.self) ?? { url: '' };
     this.#listener = this.#runtime.listen(url, (connection) => this.#accept(connection), (error) => {
@@ -184,6 +196,7 @@ export class Node {
     [Tag.drained]: (from, message) => this.#part.doubt.onDrained(from, message),
     [Tag.attest]: (from, message) => this.#part.vouching.onAttest(from, message),
     [Tag.attested]: (from, message) => this.#part.doubt.onAttested(from, message),
+    [Tag.forgot]: (from, message) => this.#part.recovery.onForgot(from, message),
     [Tag.peek]: (from, message) => this.#part.reads.onPeek(from, message),
     [Tag.peeked]: (from, message) => this.#part.reads.onPeeked(from, message),
     [Tag.confirm]: (from, message) => this.#part.reads.onConfirm(from, message),
@@ -254,7 +267,7 @@ export class Node {
 
   #closed(session: Session, end: SessionEnd): void {
     if (end.code !== null && end.code !== 'unreachable') this.#runtime.log.warn({ peer: session.wasOpen ? session.peer.nodeId : null, code: end.code, why: end.message }, 'session refused');
-    if (!session.wasOpen) return;
+    if (!session.wasOpen) return this.#parts?.peers.ended(null, end);
     if (session.peer.role === 'node') return this.#part.peers.closed(session, end);
     this.#clients.delete(session);
     this.#part.commits.clientClosed(session);
@@ -310,7 +323,7 @@ export class Node {
     if (!here) return client.send([Tag.failed, request, 'wrong-view', 'this node keeps no replica of that key in the present view']);
     const values = firstThatFit(entriesOf(this.#store, keys));
     const isSure = keys.every((key) => this.#store.doubts.isSure(this.#topology.partitionOf(key)));
-    client.send(isSure ? [Tag.values, request, values] : [Tag.failed, request, 'not-ready', 'this node is in doubt about its copy of that key, and asks the other replicas for it']);
+    client.send(isSure ? [Tag.values, request, values] : [Tag.failed, request, 'unavailable', 'this node is in doubt about its copy of that key, and asks the other replicas for it']);
   }
 
   #tick(): void {

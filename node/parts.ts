@@ -8,18 +8,20 @@ import { Audits } from './heal/audit.ts';
 import { Collection } from './heal/collection.ts';
 import { Doubt } from './heal/doubt.ts';
 import { Exchange } from './heal/exchange.ts';
+import { Founding } from './heal/founding.ts';
 import { Pacer } from './heal/pacer.ts';
 import { RecoveryPoints } from './heal/recovery-points.ts';
 import { Vouching } from './heal/vouching.ts';
 import type { Runtime } from './runtime/runtime.ts';
-import { Kind } from './store/records.ts';
 import type { Store } from './store/store.ts';
+import { Acquaintance } from './txn/acquaintance.ts';
 import { BlockedView } from './txn/blocked.ts';
 import type { HybridClock } from './txn/clock.ts';
 import type { Chronicle } from './txn/chronicle.ts';
 import { Closing } from './txn/closing.ts';
 import { Commits } from './txn/commits.ts';
 import { Coordinator } from './txn/coordinator.ts';
+import { Gate } from './txn/gate.ts';
 import type { Ledger } from './txn/ledger.ts';
 import { Orphans } from './txn/orphans.ts';
 import { Participant } from './txn/participant.ts';
@@ -45,6 +47,8 @@ export interface Core {
   readonly peerUp: (node: string) => void;
   /** What clients are told of this node. */
   readonly status: () => unknown;
+  /** A peer knows better who this node is: it has forgotten lives of its own. */
+  readonly refused: (by: string | null, above: number, why: string) => void;
 }
 
 export interface Parts {
@@ -69,18 +73,16 @@ export interface Parts {
 }
 
 /** Precondition: the store is open. */
-export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp, status }: Core): Parts {
-  const { storeId, incarnation } = store;
+export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp, refused, status }: Core): Parts {
+  const { standing: { life }, incarnation } = store;
   const nowMs = () => runtime.clock.monotonicMs();
   const randomUint32 = () => runtime.randomUint32();
   const during = (work: () => void) => loopback.during(work);
   const defer = (action: () => void) => runtime.defer(action);
   const floorOf = (node: string) => ledger.lives.floorOf(node);
-  const raiseFloor = (node: string, peerStoreId: string, peerIncarnation: number) => {
-    if ((floorOf(node)?.incarnation ?? 0) < peerIncarnation) ledger.enterDurably([Kind.floor, node, peerStoreId, peerIncarnation]);
-  };
   const peers = new Peers({
-    runtime, topology, loopback, storeId, incarnation, heartbeatIntervalMs: timing.heartbeatIntervalMs, floorOf, raiseFloor, received,
+    runtime, topology, loopback, life, openedAt: life.openedAt, heartbeatIntervalMs: timing.heartbeatIntervalMs, floorOf, received, refused,
+    met: (node, theirs) => acquaintance.met(node, theirs),
     up: (node) => {
       settling.peerUp(node);
       coordinator.peerUp(node);
@@ -94,14 +96,19 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
       commits.peerDown();
       coordinator.peerDown(node);
       reads.peerDown(node);
+      gate.forget(node);
+      founding.peerDown(node);
       doubt.peerDown(node);
       vouching.peerDown(node);
     },
   });
-  const shared = { ...timing, topology, clock, store, ledger, chronicle, outbox: chronicle.listenTo(peers), nowMs, randomUint32, during, defer, incarnation, log: runtime.log };
+  const { floors } = ledger.lives;
+  const gate = new Gate(topology.self, floors);
+  const shared = { ...timing, topology, clock, store, ledger, chronicle, outbox: chronicle.listenTo(peers), nowMs, randomUint32, during, defer, gate, incarnation, log: runtime.log };
   const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
   const coordinator = new Coordinator({
     ...shared,
+    rebirths: { count: () => floors.rebirthCount, has: (member) => floors.rebirths.has(member) },
     recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'its coordinator can not decide it', onOutcome),
   });
   const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs, repair: (member, entries) => exchange.repair(member, entries) });
@@ -127,7 +134,12 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
   const settling = new Settling({
     ...shared, recovery, roundTimeoutMs: timing.recoveryDelayMs, wallMs: () => runtime.clock.wallMs(), fatal: (reason, details) => runtime.fatal(reason, details),
   });
-  const closing = new Closing(shared);
+  const founding = new Founding(shared);
+  const closing = new Closing({ ...shared, heard: (from, position, lives) => acquaintance.heard(from, position, lives) });
+  const acquaintance = new Acquaintance({
+    ...shared, part: (node) => peers.part(node), tell: (nodes) => closing.tell(nodes), reborn: (node) => coordinator.peerUp(node), refused,
+    known: (by, storeId, theirIncarnation) => founding.onKnown(by, storeId, theirIncarnation),
+  });
   const hurry = () => topology.view.members.forEach(({ id }) => peers.isUp(id) && exchange.hurry(id));
   const audits = new Audits({ ...shared, pacer, after: (delayMs, action) => runtime.after(delayMs, action), hurry, status });
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });

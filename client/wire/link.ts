@@ -45,8 +45,8 @@ export interface LinkHandlers {
   failed(link: Link, end: SessionEnd): void;
 }
 
-/** Refusals that the same attempt will meet again until somebody changes a configuration, a version or a disk. */
-const lasting: ReadonlySet<ErrorCode | null> = new Set<ErrorCode>(['wrong-cluster', 'wrong-node', 'wrong-version', 'stale-incarnation', 'bad-message']);
+/** Refusals that the same attempt will meet again until somebody changes a configuration or a version. */
+const lasting: ReadonlySet<ErrorCode | null> = new Set<ErrorCode>(['wrong-cluster', 'wrong-node', 'wrong-version', 'bad-message']);
 
 export class Link {
   readonly url: string;

@@ -44,7 +44,7 @@ export const Tag = {
 
   prepare: 10, vote: 11, accept: 12, accepted: 13, recover: 14, promise: 15, rejected: 16, decide: 17, decided: 18, finished: 19,
   marks: 20, claims: 21, settled: 22,
-  vouch: 23, fenced: 24, drained: 25, attest: 26, attested: 27,
+  vouch: 23, fenced: 24, drained: 25, attest: 26, attested: 27, forgot: 28,
 
   peek: 30, peeked: 31, confirm: 32, confirmed: 33, declined: 34,
 
@@ -70,9 +70,11 @@ type T = typeof Tag;
 type Id = [node: string, incarnation: number, number: number];
 
 /* Session */
-export type Hello = [T['hello'], protocolVersion: number, clusterId: string | null, nodeId: string | null, storeId: string | null, incarnation: number, expectedNodeId: string | null];
-export type Welcome = [T['welcome'], protocolVersion: number, clusterId: string, nodeId: string, storeId: string, incarnation: number, view: unknown];
-export type Refuse = [T['refuse'], code: string, message: string];
+/** Of a node: its disk and its life (node/cluster/succession.ts), and where its journal ended when this life began; else nulls and zeros. */
+export type Hello = [T['hello'], protocolVersion: number, clusterId: string | null, nodeId: string | null, storeId: string | null, incarnation: number, rebornAt: number, nonce: number, position: number, expectedNodeId: string | null];
+export type Welcome = [T['welcome'], protocolVersion: number, clusterId: string, nodeId: string, storeId: string, incarnation: number, rebornAt: number, nonce: number, position: number, view: unknown];
+/** `detail`: with `stale-incarnation`, the life that is known; else 0. */
+export type Refuse = [T['refuse'], code: string, message: string, detail: number];
 export type Ping = [T['ping'], sentAtMs: number];
 export type Pong = [T['pong'], sentAtMs: number];
 
@@ -95,8 +97,8 @@ export type Decided = [T['decided'], node: string, incarnation: number, numbers:
 export type Finished = [T['finished'], ...Id, outcome: Decision];
 /** The sender's own transactions: all below `watermark` are decided, and finished too but for `exceptions`. */
 export type Marks = [T['marks'], watermark: number, exceptions: number[]];
-/** Flat, per node: its id, the incarnation below which the sender votes no more, 1 if it holds an undecided record from below that. */
-export type Claims = [T['claims'], claims: (string | number)[]];
+/** How far the sender's journal has come. Flat, per node: its id, the newest life known of it (disk, incarnation, rebirth, nonce), below which the sender votes no more, and 1 if it holds no undecided record from below that. */
+export type Claims = [T['claims'], position: number, claims: (string | number)[]];
 /** An operator decided this transaction at the node `by`, in place of its coordinator, at `atMs` of that node's wall clock. Whoever had decided it otherwise must not go on. */
 export type Settled = [T['settled'], ...Id, decision: Decision, atMs: number, by: string];
 
@@ -107,6 +109,8 @@ export type Vouch = [T['vouch'], request: number, partitions: number[]];
 export type Fenced = [T['fenced'], request: number, incarnation: number, number: number];
 /** All that the answerer had voted for in these partitions when it was asked is decided and applied, and at most of this timestamp. It is sure of them. */
 export type Drained = [T['drained'], request: number, partitions: number[], timestamp: number];
+/** In answer to recover or accept: whatever the answerer said about this transaction, it has forgotten, and says nothing more. */
+export type Forgot = [T['forgot'], ...Id, round: number, proposer: string];
 /** Was the answerer sure of these all the time since it said that they are drained? */
 export type Attest = [T['attest'], request: number, partitions: number[]];
 /** Of these it was. */
@@ -219,7 +223,7 @@ export type PointState = (typeof PointState)[keyof typeof PointState];
 export type Message =
   | Hello | Welcome | Refuse | Ping | Pong
   | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims | Settled
-  | Vouch | Fenced | Drained | Attest | Attested
+  | Vouch | Fenced | Drained | Attest | Attested | Forgot
   | Peek | Peeked | Confirm | Confirmed | Declined
   | Blocks | Roots | Compare | Differ | Descend | Children | List | Listed | Pull | Pulled | Repair
   | Cut | Bar | Barred | Collect
@@ -272,9 +276,9 @@ const event = [...id, oneOf(EventKind), uint, finite, orNull(name), uint, atLeas
 const operation = check<number>((v) => v === 0 || v === 1 || v === 2);
 
 const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
-  [Tag.hello]: [uint, orNull(name), orNull(name), orNull(name), uint, orNull(name)],
-  [Tag.welcome]: [uint, name, name, name, uint, anything],
-  [Tag.refuse]: [text, text],
+  [Tag.hello]: [uint, orNull(name), orNull(name), orNull(name), uint, uint, uint, uint, orNull(name)],
+  [Tag.welcome]: [uint, name, name, name, uint, uint, uint, uint, anything],
+  [Tag.refuse]: [text, text, uint],
   [Tag.ping]: [finite],
   [Tag.pong]: [finite],
 
@@ -289,7 +293,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.decided]: [name, uint, flat(uint)],
   [Tag.finished]: [...id, atLeastMinusOne],
   [Tag.marks]: [uint, flat(uint)],
-  [Tag.claims]: [flat(name, uint, uint)],
+  [Tag.claims]: [uint, flat(name, name, uint, uint, uint, uint)],
   [Tag.settled]: [...id, uint, uint, name],
 
   [Tag.vouch]: [uint, partitions],
@@ -297,6 +301,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.drained]: [uint, partitions, uint],
   [Tag.attest]: [uint, partitions],
   [Tag.attested]: [uint, partitions],
+  [Tag.forgot]: [...id, ...ballot],
 
   [Tag.peek]: [uint, uint, keys, bool],
   [Tag.peeked]: [uint, uint, bool, flat(uint, value)],

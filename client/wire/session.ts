@@ -49,12 +49,16 @@ export interface Peer {
   readonly nodeId: string | null;
   readonly storeId: string | null;
   readonly incarnation: number;
+  readonly rebornAt: number;
+  readonly nonce: number;
 }
 
 /** Why a session ended. No code: the connection broke, this side closed without a fault, or the peer's code is not known here. */
 export interface SessionEnd {
   readonly code: ErrorCode | null;
   readonly message: string;
+  /** What the peer added to its refusal. */
+  readonly detail?: number;
 }
 
 export interface SessionHandlers {
@@ -102,7 +106,7 @@ export class Session {
       if (greeting[0] === Tag.refuse) return session.#refused(greeting);
       const objection = handlers.judge(greeting);
       if (objection !== null) return session.#refuse(objection);
-      session.#open({ role: 'node', nodeId: greeting[3], storeId: greeting[4], incarnation: greeting[5] }, greeting);
+      session.#open({ role: 'node', nodeId: greeting[3], storeId: greeting[4], incarnation: greeting[5], rebornAt: greeting[6], nonce: greeting[7] }, greeting);
     });
     connection.onOpen = () => {
       if (session.#state !== 'connecting') return;
@@ -120,12 +124,12 @@ export class Session {
     const session = new Session('greeting', environment, connection, options, handlers, (greeting) => {
       if (greeting[0] === Tag.refuse) return session.#refused(greeting);
       if (greeting[0] === Tag.welcome) return session.#refuse(refusal('bad-message', 'a welcome in place of a hello'));
-      const [, , , nodeId, storeId, incarnation] = greeting;
+      const [, , , nodeId, storeId, incarnation, rebornAt, nonce] = greeting;
       if ((nodeId === null) !== (storeId === null)) return session.#refuse(refusal('bad-message', 'a hello with only one of node id and store id'));
       const answer = judge(greeting);
       if (answer[0] === Tag.refuse) return session.#refuse(answer);
       connection.send(encodeFrame([answer]));
-      session.#open({ role: nodeId === null ? 'client' : 'node', nodeId, storeId, incarnation }, answer);
+      session.#open({ role: nodeId === null ? 'client' : 'node', nodeId, storeId, incarnation, rebornAt, nonce }, answer);
     });
     return session;
   }
@@ -206,8 +210,8 @@ export class Session {
   }
 
   /** Ends the session because of what the peer said, and tells it why. */
-  refuse(code: ErrorCode, message: string): void {
-    this.#refuse(refusal(code, message));
+  refuse(code: ErrorCode, message: string, detail = 0): void {
+    this.#refuse(refusal(code, message, detail));
   }
 
   /** Sends what is queued, then closes. */
@@ -296,7 +300,7 @@ export class Session {
   }
 
   #refused(objection: Refuse): void {
-    this.#end({ code: codeOf(objection), message: `the peer refused: ${objection[2]}` }, 'close');
+    this.#end({ code: codeOf(objection), message: `the peer refused: ${objection[2]}`, ...(objection[3] > 0 && { detail: objection[3] }) }, 'close');
   }
 
   #end(end: SessionEnd, how: 'close' | 'abort'): void {
@@ -323,8 +327,8 @@ export class Session {
   }
 }
 
-export function refusal(code: ErrorCode, message: string): Refuse {
-  return [Tag.refuse, code, message];
+export function refusal(code: ErrorCode, message: string, detail = 0): Refuse {
+  return [Tag.refuse, code, message, detail];
 }
 
 /** The code of a refusal, if this version knows it. */

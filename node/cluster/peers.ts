@@ -2,26 +2,33 @@
  * Sessions with the other nodes. Of each pair one dials (the one whose id sorts first), so there is one session at most; a new one
  * replaces an old one that this side still believes in.
  *
- * A node is who its disk says it is. Peers remember, durably, the newest incarnation of each node and the name of its disk: a
- * node that comes with another disk, or an older incarnation, has forgotten votes, and is refused for ever.
+ * A node is who its disk says it is, as long as that is the next in the succession of its lives (succession.ts). One that has forgotten is
+ * refused, and told which life is known, so that it can come back as one that has. While the one that is known is connected,
+ * another that bears its name is only asked to wait: somebody may have started a second process by mistake.
  */
 import { protocolVersion, refusal, type Session, type Peer, type SessionEnd, type SessionMessage } from '../../client/wire/session.ts';
 import { Link, linkDefaults } from '../../client/wire/link.ts';
 import { Tag, tagNames, type Hello, type Message, type Refuse, type Welcome } from '../../client/wire/messages.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Outbox, Loopback } from './outbox.ts';
+import { mayCome, type Floor, type Life } from './succession.ts';
 import type { Topology } from './topology.ts';
 
 export interface PeersOptions {
   readonly runtime: Runtime;
   readonly topology: Topology;
   readonly loopback: Loopback;
-  readonly storeId: string;
-  readonly incarnation: number;
+  /** This node's own. */
+  readonly life: Life;
+  /** How far the journal had come when it began. */
+  readonly openedAt: number;
   readonly heartbeatIntervalMs: number;
-  /** The newest life of a node that was ever met. */
-  readonly floorOf: (node: string) => { storeId: string; incarnation: number } | null;
-  readonly raiseFloor: (node: string, storeId: string, incarnation: number) => void;
+  /** The newest life of a node that was ever met or heard of. */
+  readonly floorOf: (node: string) => Floor | null;
+  /** A node is met in this life, which may be the one that is known. */
+  readonly met: (node: string, life: Life) => void;
+  /** A peer knows a life of this node's that is not this one, nor one before it. */
+  readonly refused: (by: string | null, above: number, why: string) => void;
   readonly received: (from: string, session: Session, message: SessionMessage) => void;
   readonly up: (node: string) => void;
   readonly down: (node: string) => void;
@@ -50,11 +57,17 @@ export class Peers implements Outbox {
     for (const { id, url } of topology.view.members) {
       if (id <= topology.self) continue;
       const link = new Link(runtime, url, () => this.#hello(id), { ...linkDefaults, heartbeatIntervalMs }, {
-        judge: ([, , clusterId, nodeId, storeId, incarnation]) => this.#objectionTo(clusterId, nodeId, storeId, incarnation, id),
+        judge: ([, , clusterId, nodeId, storeId, incarnation, rebornAt, nonce, position]) => this.#objectionTo(clusterId, nodeId, { storeId, incarnation, rebornAt, nonce }, position, id),
         up: (_link, session) => loopback.during(() => this.opened(session)),
         received: (session, message) => loopback.during(() => this.#options.received(id, session, message)),
-        down: (_link, end) => loopback.during(() => this.#lost(id, end)),
-        failed: (_link, end) => runtime.log.debug({ peer: id, code: end.code, why: end.message }, 'peer unreachable'),
+        down: (_link, end) => loopback.during(() => {
+          this.#lost(id, end);
+          this.ended(id, end);
+        }),
+        failed: (_link, end) => {
+          runtime.log.debug({ peer: id, code: end.code, why: end.message }, 'peer unreachable');
+          this.ended(id, end);
+        },
       });
       this.#links.push(link);
     }
@@ -96,26 +109,26 @@ export class Peers implements Outbox {
   }
 
   /** Judges who dials us: a client, or a member of this cluster in its newest life. */
-  judge([, , clusterId, nodeId, storeId, incarnation, expectedNodeId]: Hello): Welcome | Refuse {
-    const { topology, storeId: ownStoreId, incarnation: ownIncarnation } = this.#options;
+  judge([, , clusterId, nodeId, storeId, incarnation, rebornAt, nonce, position, expectedNodeId]: Hello): Welcome | Refuse {
+    const { topology, life, openedAt } = this.#options;
     const { self, view } = topology;
     if (clusterId !== null && clusterId !== view.cluster) return refusal('wrong-cluster', `this is cluster ${view.cluster}, not ${clusterId}`);
     if (expectedNodeId !== null && expectedNodeId !== self) return refusal('wrong-node', `this is node ${self}, not ${expectedNodeId}`);
-    const objection = nodeId === null ? null : this.#objectionTo(clusterId ?? '', nodeId, storeId ?? '', incarnation, nodeId);
-    return objection ?? [Tag.welcome, protocolVersion, view.cluster, self, ownStoreId, ownIncarnation, view];
+    const objection = nodeId === null ? null : this.#objectionTo(clusterId ?? '', nodeId, { storeId: storeId ?? '', incarnation, rebornAt, nonce }, position, nodeId);
+    return objection ?? [Tag.welcome, protocolVersion, view.cluster, self, life.storeId, life.incarnation, life.rebornAt, life.nonce, openedAt, view];
   }
 
   /** A session with a node is open, whoever dialed. */
   opened(session: Session): void {
-    const { nodeId, storeId, incarnation } = session.peer as Peer & { nodeId: string; storeId: string };
+    const { nodeId, storeId, incarnation, rebornAt, nonce } = session.peer as Peer & { nodeId: string; storeId: string };
     const before = this.#sessions.get(nodeId);
     if (before !== undefined) {
       before.abort('replaced by a newer session');
       this.#lost(nodeId, { code: null, message: 'replaced by a newer session' });
     }
-    this.#options.raiseFloor(nodeId, storeId, incarnation);
     this.#sessions.set(nodeId, session);
     this.#options.runtime.log.info({ peer: nodeId, incarnation }, 'peer up');
+    this.#options.met(nodeId, { storeId, incarnation, rebornAt, nonce });
     this.#options.up(nodeId);
   }
 
@@ -123,21 +136,38 @@ export class Peers implements Outbox {
   closed(session: Session, end: SessionEnd): void {
     const { nodeId } = session.peer;
     if (nodeId !== null && this.#sessions.get(nodeId) === session) this.#lost(nodeId, end);
+    this.ended(nodeId, end);
+  }
+
+  /** Why a session ended, or came to nothing: perhaps the other side knows better who this node is. */
+  ended(peer: string | null, { code, message, detail = 0 }: SessionEnd): void {
+    if (code === 'stale-incarnation' && detail > 0) this.#options.refused(peer, detail, message);
+  }
+
+  /** A later life of the node was heard of. The one that is connected is over; or it is not, and will be refused when it comes again. */
+  part(node: string): void {
+    const session = this.#sessions.get(node);
+    const floor = this.#options.floorOf(node);
+    if (session === undefined || floor === null) return;
+    if (session.peer.storeId === floor.storeId && session.peer.incarnation >= floor.incarnation) return;
+    session.abort('a later life of it is known');
+    this.#lost(node, { code: null, message: 'a later life of it is known' });
   }
 
   #hello(expectedNodeId: string): Hello {
-    const { topology, storeId, incarnation } = this.#options;
-    return [Tag.hello, protocolVersion, topology.view.cluster, topology.self, storeId, incarnation, expectedNodeId];
+    const { topology, life: { storeId, incarnation, rebornAt, nonce }, openedAt } = this.#options;
+    return [Tag.hello, protocolVersion, topology.view.cluster, topology.self, storeId, incarnation, rebornAt, nonce, openedAt, expectedNodeId];
   }
 
-  #objectionTo(clusterId: string, nodeId: string, storeId: string, incarnation: number, expected: string): Refuse | null {
+  #objectionTo(clusterId: string, nodeId: string, life: Life, position: number, expected: string): Refuse | null {
     const { topology, floorOf } = this.#options;
     if (clusterId !== topology.view.cluster) return refusal('wrong-cluster', `this is cluster ${topology.view.cluster}, not ${clusterId}`);
     if (nodeId !== expected || nodeId === topology.self) return refusal('wrong-node', `node ${nodeId} answers where ${expected} was expected`);
     if (!topology.view.members.some(({ id }) => id === nodeId)) return refusal('wrong-node', `node ${nodeId} is no member of cluster ${clusterId}`);
     const floor = floorOf(nodeId);
-    if (floor === null || (floor.storeId === storeId && floor.incarnation <= incarnation)) return null;
-    return refusal('stale-incarnation', `node ${nodeId} was met with disk ${floor.storeId} in life ${floor.incarnation}; now it comes with disk ${storeId} in life ${incarnation}`);
+    if (floor !== null && floor.storeId !== life.storeId && this.#sessions.get(nodeId)?.open === true) return refusal('not-ready', `node ${nodeId} is connected, with disk ${floor.storeId}; is another process running under its name?`);
+    if (floor === null || mayCome(floor, life, position)) return null;
+    return refusal('stale-incarnation', `node ${nodeId} is known with disk ${floor.storeId} in life ${floor.incarnation}; now it comes with disk ${life.storeId} in life ${life.incarnation}, and has forgotten what it did since`, floor.incarnation);
   }
 
   #lost(node: string, end: SessionEnd): void {

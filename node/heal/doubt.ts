@@ -21,9 +21,9 @@ import type { Doubts } from '../store/doubts.ts';
 
 export interface DoubtOptions {
   readonly topology: Topology;
-  readonly store: { readonly doubts: Doubts; whenDurable(action: () => void): void };
+  readonly store: { readonly doubts: Doubts; readonly standing: { readonly isUnfounded: boolean; readonly life: { readonly rebornAt: number } }; whenDurable(action: () => void): void };
   readonly clock: { observe(timestamp: number): void };
-  readonly ledger: { raiseReadWatermark(partition: number, timestamp: number): void };
+  readonly ledger: { raiseReadWatermark(partition: number, timestamp: number): void; readonly lives: { readonly floors: { isFenced(node: string): boolean; fence(node: string, incarnation: number, number: number): void } } };
   readonly outbox: Outbox;
   readonly during: (work: () => void) => void;
   /** Has an exchange with the peer begin as soon as it can. Those that begin from now on have ordinals above the one given back. */
@@ -55,7 +55,10 @@ export class Doubt {
 
   constructor(options: DoubtOptions) {
     this.#options = options;
-    options.store.doubts.onDoubt = (partition) => {
+    // A disk that was lost is in doubt as a whole, and can't tell which partitions it is there for.
+    const { topology, store: { doubts } } = options;
+    for (let partition = 0; partition < topology.view.partitions; partition++) if (!topology.isMine(partition)) doubts.trust(partition);
+    doubts.onDoubt = (partition) => {
       this.#evidence.delete(partition);
       for (const talk of this.#talks.values()) talk.partitions.delete(partition);
       this.#askAgain = true;
@@ -85,7 +88,9 @@ export class Doubt {
     }
   }
 
-  onFenced(_from: string, _message: Fenced): void {}
+  onFenced(from: string, [, request, incarnation, number]: Fenced): void {
+    if (this.#talkWith(from, request) !== undefined && this.#options.store.standing.life.rebornAt > 0) this.#options.ledger.lives.floors.fence(from, incarnation, number);
+  }
 
   onDrained(from: string, [, request, partitions, timestamp]: Drained): void {
     const { clock, ledger, hurry } = this.#options;
@@ -143,15 +148,19 @@ export class Doubt {
 
   /** For everything that its evidence is wanted for, from the beginning; unless it is being asked for all of that. */
   #ask(peer: string): void {
-    const { topology, store: { doubts }, outbox } = this.#options;
-    if (doubts.count === 0) return;
+    const { topology, store: { doubts, standing: { life: { rebornAt }, isUnfounded } }, ledger, outbox } = this.#options;
+    // Who is new has nothing to be told again: it waits for its founding.
+    if (isUnfounded) return;
+    const wantsFence = rebornAt > 0 && !ledger.lives.floors.isFenced(peer);
+    if (doubts.count === 0 && !wantsFence) return;
     const partitions: number[] = [];
     for (let partition = 0; partition < topology.view.partitions; partition++) {
       const isWanted = topology.isMine(partition) && !doubts.isSure(partition) && topology.groupOf(partition).members.includes(peer);
       if (isWanted && this.#evidence.get(partition)?.has(peer) !== true) partitions.push(partition);
     }
     const talking = this.#talks.get(peer);
-    if (partitions.every((partition) => talking?.partitions.has(partition))) return;
+    const isAsked = talking === undefined ? partitions.length === 0 && !wantsFence : partitions.every((partition) => talking.partitions.has(partition));
+    if (isAsked) return;
     const talk: Talk = { request: ++this.#lastRequest, partitions: new Map(partitions.map((partition) => [partition, asked])), exchanged: [] };
     this.#talks.set(peer, talk);
     outbox.send(peer, [Tag.vouch, talk.request, partitions]);

@@ -90,6 +90,15 @@ export class Doubts {
     this.#changed = true;
   }
 
+  /** There never was anything to forget. */
+  dismiss(): void {
+    this.#doubtful.fill(0);
+    this.#recorded.fill(0);
+    this.#trusted.clear();
+    this.#settling.clear();
+    this.#count = 0;
+  }
+
   /** Is there anything that the table has otherwise, and no checkpoint is about to write? */
   get changed(): boolean {
     return this.#changed;

@@ -202,7 +202,7 @@ export class Journal {
 function estimateBytes(record: JournalRecord): number {
   let bytes = 3;
   for (const field of record) {
-    if (typeof field === 'number' || field === null) bytes += 9;
+    if (typeof field === 'number' || field === null || field === undefined) bytes += 9;
     else if (typeof field === 'string') bytes += 5 + 3 * field.length;
     else if (field instanceof Uint8Array) bytes += 5 + field.length;
     else bytes += 5 + 9 * field.length;

@@ -34,6 +34,10 @@ export interface Facts {
   readonly incarnation: number;
   /** What it remembers is older than what it did: it must not serve as its former self. */
   readonly lost: Lost | null;
+  /** The life in which it began after its memory was lost; 0 if it has all of it. */
+  readonly rebornAt: number;
+  /** It was new, and has not been sure of anything yet. */
+  readonly isUnfounded: boolean;
   readonly journal: JournalFacts;
 }
 
@@ -50,12 +54,15 @@ export function readFacts(table: Table, expected: Identity): Facts | null {
   refuse('other-placement', 'placement', found.placement, expected.placement);
   const journal = read(table, 'journal');
   const lost = read(table, 'lost');
+  const reborn = read(table, 'reborn');
   const incarnation = read(table, 'incarnation');
   if (journal === null || incarnation === null) throw unreadable(journal === null ? 'journal' : 'incarnation');
   return {
     storeId: string(found, 'storeId'),
     incarnation: integer(incarnation, 'incarnation'),
     lost: lost === null ? null : { above: integer(lost, 'above'), why: string(lost, 'why') },
+    rebornAt: reborn === null ? 0 : integer(reborn, 'at'),
+    isUnfounded: read(table, 'unfounded') !== null,
     journal: { first: integer(journal, 'first'), sequence: integer(journal, 'sequence'), offset: integer(journal, 'offset') },
   };
 }
@@ -71,6 +78,18 @@ export function identityPut(identity: Identity, storeId: string): Put {
 
 export function incarnationPut(incarnation: number): Put {
   return put('incarnation', { incarnation });
+}
+
+export function rebornPut(at: number): Put {
+  return put('reborn', { at });
+}
+
+export function unfoundedPut(): Put {
+  return put('unfounded', {});
+}
+
+export function removalOf(name: 'lost' | 'unfounded'): Put {
+  return [metaKey(name), null];
 }
 
 export function lostPut({ above, why }: Lost): Put {

@@ -18,8 +18,8 @@ export type AcceptedRecord = [kind: typeof Kind.accepted, ...Id, round: number, 
 export type Outcome = [kind: typeof Kind.outcome, ...Id, decision: Decision, body: Uint8Array | null];
 /** What a coordinator said of its own transactions (see Marks in client/wire/messages.ts). */
 export type MarksRecord = [kind: typeof Kind.marks, node: string, incarnation: number, watermark: number, exceptions: number[]];
-/** A node was met in this life; none of its earlier ones gets a vote. */
-export type Floor = [kind: typeof Kind.floor, node: string, storeId: string, incarnation: number];
+/** A node was met in this life, or heard of; none of its earlier ones gets a vote. */
+export type Floor = [kind: typeof Kind.floor, node: string, storeId: string, incarnation: number, rebornAt?: number, nonce?: number];
 /** All transactions of the node's lives before this incarnation are finished everywhere. */
 export type Closed = [kind: typeof Kind.closed, node: string, incarnation: number];
 /** An operator decided the transaction in place of its coordinator (see Settled in client/wire/messages.ts). */

@@ -35,15 +35,11 @@ export class CorruptValue extends StoreError {
   override readonly name = 'CorruptValue';
 
   constructor(key: string, problem: string) {
-    super('corrupt-value', `the row of key ${Buffer.from(key, 'latin1').toString('hex')} (hex) in the data table ${problem}. ${replaceReplica}`, { key });
+    super('corrupt-value', `the row of key ${Buffer.from(key, 'latin1').toString('hex')} (hex) in the data table ${problem}`, { key });
   }
 }
 
-/** What to do about a node that has lost data; others have it. */
-const replaceReplica =
-  'The other replicas of the key have the value: keep this node’s data directory for a post-mortem and let a new node, with a new id and an empty directory, take its place.';
-
 /** What to do about a node that may have forgotten votes; it ends every message about a damaged journal. */
 export const replaceNode =
-  'Nothing was changed. This node may have forgotten votes, so it must not serve as its former self: ' +
-  'keep its data directory for a post-mortem and let a new node, with a new id and an empty directory, take its place.';
+  'Nothing was changed. This node may have forgotten votes, so it must not serve as its former self. ' +
+  'Move its data directory away, and keep it for a post-mortem; then start the node again: it comes back with an empty one and learns from the others what it lacks.';

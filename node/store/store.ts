@@ -19,14 +19,17 @@ import { invariant } from '../invariant.ts';
 import type { Put, Runtime, Table } from '../runtime/runtime.ts';
 import { takeCheckpoint } from './checkpoint.ts';
 import type { Tree } from './digests.ts';
+import { Damage } from './damage.ts';
 import { Doubts } from './doubts.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
-import { identityPut, incarnationPut, journalPut, newStoreId, readFacts, type Identity } from './meta.ts';
+import { readFacts, type Identity } from './meta.ts';
+import { isForgotten, nextLife, openingPuts, surveyFor } from './rebirth.ts';
 import type { JournalRecord } from './records.ts';
 import { bookkeepingValue, ownerBounds, suffixOfOwnerKey, type Row } from './rows.ts';
-import { replaceNode, StoreError, type CorruptValue } from './store-error.ts';
-import { replayJournal, surveyJournal } from './survey.ts';
+import { Standing } from './standing.ts';
+import { StoreError } from './store-error.ts';
+import { asNumber, replayJournal } from './survey.ts';
 import { TableWriter } from './table-writer.ts';
 import { Trouble } from './trouble.ts';
 import type { Entry, Head, JournalOwner, Rest, StoreOptions, StoreStats } from './types.ts';
@@ -47,11 +50,11 @@ export class Store {
   /** Whether new work is taken in, however long it would wait. What is known stays readable in any case. */
   readonly intake: Intake;
   #state: State = 'new';
-  #storeId = '';
-  #incarnation = 0;
+  #standing!: Standing;
   #owner!: JournalOwner;
   #versions!: Versions;
   #doubts!: Doubts;
+  #damage!: Damage;
   #journal!: Journal;
   #tableWriter!: TableWriter;
   /** The segment being replayed; null from then on. */
@@ -65,9 +68,7 @@ export class Store {
   #onCheckpointed: (() => void) | null = null;
   /** At the end of the next checkpoint that begins, one after another. */
   #whenAtRest: ((rest: Rest, resume: () => void) => void)[] = [];
-  /** Partitions in which damage was found before the table could be written. */
-  readonly #damagedWhileOpening = new Set<number>();
-  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, replayedBytes: 0, damagedRows: 0 };
+  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, replayedBytes: 0 };
   #onClosed: () => void = () => {};
   #checkpointedAtMs: number | null = null;
   /** Bytes of journal written when the records carried by the last checkpoint were. */
@@ -106,20 +107,28 @@ export class Store {
       if (this.#state !== 'opening') return;
       if (error !== undefined) return ready(new StoreError('write-failed', `the data table can't be written: ${error.message}`, {}, { cause: error }));
       this.#state = 'open';
-      for (const partition of this.#damagedWhileOpening) this.#takeOut(partition);
+      this.#damage.opened();
       this.#rest();
       ready();
     });
   }
 
-  /** 32 hex digits, made with the store. */
-  get storeId(): string {
-    return this.#storeId;
+  /** Once it is open. */
+  get standing(): Standing {
+    return this.#standing;
   }
 
-  /** Counts the store's starts from 1; durable before `ready`. */
+  get storeId(): string {
+    return this.#standing.life.storeId;
+  }
+
   get incarnation(): number {
-    return this.#incarnation;
+    return this.#standing.life.incarnation;
+  }
+
+  /** How far the journal is durable, as a number that grows with it. */
+  get reachedAt(): number {
+    return asNumber(this.#journal.durable);
   }
 
   /** The journal segment that the next record goes to, or one before it: no record lies in an older one than this said when it was appended. During the replay, the segment of the record being replayed. */
@@ -229,7 +238,7 @@ export class Store {
   get stats(): StoreStats {
     const { flushes, bytesWritten, fileCount, liveBytes, backlogBytes } = this.#journal;
     const sinceCheckpointMs = this.#checkpointedAtMs === null ? null : Math.round(this.#runtime.clock.monotonicMs() - this.#checkpointedAtMs);
-    return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, journalBytes: liveBytes, backlogBytes, overlayBytes: this.#versions.overlay.bytes, sinceCheckpointMs, ...this.#counts };
+    return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, journalBytes: liveBytes, backlogBytes, overlayBytes: this.#versions.overlay.bytes, sinceCheckpointMs, damagedRows: this.#damage.rows, ...this.#counts };
   }
 
   /** Takes a last checkpoint and closes. Nothing may be appended or read afterwards. A disk in trouble is not waited for: what it did not take was told to nobody, and the next start finds the rest. */
@@ -270,16 +279,18 @@ export class Store {
     const { disk, clock } = this.#runtime;
     const startedMs = clock.monotonicMs();
     const facts = readFacts(table, this.#identity);
-    const survey = surveyJournal(disk, facts?.journal.first ?? 1, facts?.journal ?? { sequence: 1, offset: 0 });
-    if (facts === null && survey.segments.length > 0) {
-      throw new StoreError('corrupt-table', `the data directory has a journal, but its table is missing or empty. ${replaceNode}`);
-    }
+    const lost = facts?.lost ?? null;
+    const survey = surveyFor(disk, facts);
     this.#tableWriter = new TableWriter(this.#runtime, table, this.trouble);
-    this.#storeId = facts?.storeId ?? newStoreId(() => this.#runtime.randomUint32());
-    this.#incarnation = (facts?.incarnation ?? 0) + 1;
     this.#doubts = new Doubts(table, this.#identity.partitions, () => clock.wallMs());
-    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damaged(partition, error));
-    for (const { key, value } of table.range(...ownerBounds)) ownerState(suffixOfOwnerKey(key), bookkeepingValue(key, value));
+    this.#damage = new Damage({ versions: () => this.#versions, doubts: this.#doubts, table: this.#tableWriter, log: this.#runtime.log });
+    const life = nextLife(facts, () => this.#runtime.randomUint32(), asNumber(survey.end));
+    this.#standing = new Standing(life, facts === null || (facts.isUnfounded && lost === null), this.#doubts, this.#tableWriter);
+    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damage.found(partition, error));
+    for (const { key, value } of table.range(...ownerBounds)) {
+      const suffix = suffixOfOwnerKey(key);
+      if (lost === null || !isForgotten(suffix)) ownerState(suffix, bookkeepingValue(key, value));
+    }
     this.#counts.replayedRecords = replayJournal(disk, survey, (record, sequence) => {
       this.#replaying = sequence;
       this.#owner.replay(record);
@@ -296,34 +307,22 @@ export class Store {
       untrimmed: (error) => this.#runtime.log.warn({ error: String(error) }, 'journal files can’t be removed'),
       written: () => this.#relieve(),
     }, this.#options, survey);
-    const first = survey.segments[0]?.sequence ?? survey.next;
-    const puts = [incarnationPut(this.#incarnation), journalPut({ first, ...survey.end })];
-    return facts === null ? [identityPut(this.#identity, this.#storeId), ...puts] : puts;
+    const puts = openingPuts(table, this.#identity, life, facts, survey);
+    if (lost === null) return puts;
+    this.#runtime.log.warn({ storeId: this.storeId, incarnation: this.incarnation, why: lost.why }, 'reborn');
+    this.#doubts.doubt(Array.from({ length: this.#identity.partitions }, (_, partition) => partition), lost.why);
+    return [...puts, this.#doubts.put()];
   }
 
-  /** Something that was here is not here any more: the partition is in doubt, and of absent keys it can't be said what became of them. */
+  /** Something that was here is not here any more. */
   doubt(partition: number, why: string): void {
-    this.#doubts.doubt([partition], why);
-    if (this.#state === 'opening') this.#damagedWhileOpening.add(partition);
-    else if (this.#state === 'open') this.#takeOut(partition);
-  }
-
-  #damaged(partition: number, error: CorruptValue): void {
-    this.#counts.damagedRows++;
-    this.#runtime.log.error({ partition, error: error.message }, 'a row of the data table is damaged');
-    this.doubt(partition, 'a row of the data table was damaged');
+    this.#damage.doubt(partition, why);
   }
 
   /** What was found in a partition is not what its digests are of: rows were changed or lost on the disk. Makes the digests those of its rows, and the partition doubtful. */
   mend(partition: number): void {
     this.#runtime.log.error({ partition }, 'rows of a partition are not those that its digests are of');
-    this.#doubts.doubt([partition], 'the rows of a partition were not those that its digests were of');
-    this.#takeOut(partition);
-  }
-
-  #takeOut(partition: number): void {
-    // Together, or a crash would leave neither the damage nor the doubt.
-    this.#tableWriter.write([...this.#versions.withoutDamage(partition), this.#doubts.put()], () => {});
+    this.#damage.doubt(partition, 'the rows of a partition were not those that its digests were of');
   }
 
   /** Is there anything that a checkpoint would change? */
@@ -367,7 +366,7 @@ export class Store {
   #hold([first, ...others]: readonly ((rest: Rest, resume: () => void) => void)[]): void {
     if (this.#onCheckpointed !== null || first === undefined) return this.#goOn();
     this.#checkpoint = 'held';
-    const identity = { ...this.#identity, storeId: this.#storeId, incarnation: this.#incarnation };
+    const identity = { ...this.#identity, storeId: this.storeId, incarnation: this.incarnation };
     first({ table: this.#versions.table, identity, digest: this.#versions.tableDigests.whole() }, () => this.#hold(others));
   }
 

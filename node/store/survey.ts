@@ -24,6 +24,16 @@ export function segmentName(sequence: number): string {
   return `journal-${String(sequence).padStart(8, '0')}.log`;
 }
 
+/** The first segment behind all that there are. */
+export function segmentBehind(disk: Disk): number {
+  return disk.logs().reduce((next, name) => Math.max(next, Number(namePattern.exec(name)?.[1] ?? 0) + 1), 1);
+}
+
+/** A place as one number that grows with the journal. Segments have less than 4 GiB. */
+export function asNumber({ sequence, offset }: Position): number {
+  return sequence * 2 ** 32 + offset;
+}
+
 export interface Segment {
   readonly sequence: number;
   readonly fileBytes: number;

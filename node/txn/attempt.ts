@@ -29,6 +29,8 @@ export interface Reserved {
   readonly epoch: number;
   /** Null while no replica has shown a record of the transaction. */
   readonly protocol: CommitProtocol | null;
+  /** Those that have forgotten what they said about it. */
+  readonly forgotBy: ReadonlySet<string>;
   /** Those it touches, its home first. */
   readonly groups: readonly Group[];
   readonly members: readonly string[];
@@ -64,6 +66,8 @@ export interface Attempt {
   witnesses: Map<string, Witness>;
   proposal: Decision;
   acceptedBy: Set<string>;
+  /** Those that have forgotten what they said about it, and don't help. */
+  readonly forgotBy: Set<string>;
   /** Those that know it as finished, with what they retain. */
   finishedAt: Map<string, Decision>;
   body: Uint8Array | null;
@@ -74,7 +78,7 @@ export function newAttempt({ id, epoch, protocol, partitions }: Pick<Attempt, 'i
     id, epoch, protocol, scope: protocol === null ? 'claimed' : 'known', partitions, groups: [], witnessing: [], accepting: [], members: [],
     listeners: [], startedAtMs: nowMs,
     phase: 'pausing', round: 0, highestRoundSeen: 0, rounds: 0, untilMs: 0, blockedSinceMs: null,
-    witnesses: new Map(), proposal: UNDECIDED, acceptedBy: new Set(), finishedAt: new Map(), body: null,
+    witnesses: new Map(), proposal: UNDECIDED, acceptedBy: new Set(), forgotBy: new Set(), finishedAt: new Map(), body: null,
   };
 }
 

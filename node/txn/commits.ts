@@ -141,7 +141,7 @@ export class Commits {
   }
 
   onCommit(client: Client, [, request, deadlineMs, number, epoch, namedProtocol, lease, wantTurn, bytes, operations]: Commit): void {
-    const { topology, outbox, coordinator, nowMs, defaultProtocol } = this.#options;
+    const { topology, store, outbox, coordinator, nowMs, defaultProtocol } = this.#options;
     this.counters.requests++;
     const held = this.#takeLease(client, lease);
     const refuse = (code: ErrorCode, message: string) => {
@@ -150,7 +150,7 @@ export class Commits {
     };
     const granted = this.#numbers.take(client, number);
     if (this.#numbers.wants(client)) this.clientOpened(client);
-    if (!granted) return refuse('number-void', `transaction number ${number} is not granted to this session`);
+    if (!granted || store.standing.isUnfounded) return granted ? refuse('unavailable', 'this node is new, and has not been connected with all others at once') : refuse('number-void', `transaction number ${number} is not granted to this session`);
     if (epoch !== topology.epoch) return refuse('wrong-view', `the view is of epoch ${topology.epoch}, not ${epoch}`);
     const protocolNumber = namedProtocol ?? defaultProtocol;
     const protocol = protocols[protocolNumber];

@@ -26,6 +26,8 @@ export interface CoordinatorOptions {
   readonly recoveryDelayMs: number;
   /** Hands a transaction over to be recovered. */
   readonly recover: (id: TxnId, epoch: number, protocol: number, partitions: readonly number[], onOutcome: (decision: Decision) => void) => void;
+  /** How often some node is known to have been reborn, and whether this one ever was: it has no record of what it voted on before. None, unless told. */
+  readonly rebirths?: { count(): number; has(member: string): boolean };
   /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
   readonly chronicle?: Chronicle;
 }
@@ -68,6 +70,8 @@ interface Running {
   readonly members: readonly string[];
   readonly votes: MemberVote[];
   readonly startedAtMs: number;
+  /** How often some node was known to have been reborn then. */
+  readonly rebirths: number;
   /** Members that were sent the prepare and have not acknowledged the outcome. */
   readonly unacknowledged: Set<string>;
   /** All members that have acknowledged it, also those who were away when the others were asked. */
@@ -146,6 +150,7 @@ export class Coordinator {
       members,
       votes: members.map(() => Vote.none),
       startedAtMs: nowMs(),
+      rebirths: this.#options.rebirths?.count() ?? 0,
       unacknowledged: new Set(),
       acknowledged: [],
       phase: 'voting', patience: 'fresh', sameTimestamp: true, maxTimestamp: 0,
@@ -357,7 +362,9 @@ export class Coordinator {
 
   #tell(running: Running, member: string): void {
     const { node, incarnation, number } = running.id;
-    const hasRecord = running.votes[running.members.indexOf(member)] === Vote.ok;
+    const { rebirths } = this.#options;
+    const hasForgotten = rebirths !== undefined && rebirths.count() !== running.rebirths && rebirths.has(member);
+    const hasRecord = running.votes[running.members.indexOf(member)] === Vote.ok && !hasForgotten;
     this.#options.outbox.send(member, [Tag.decide, node, incarnation, number, running.outcome, hasRecord || running.outcome === ABORT ? null : running.start.bytes]);
   }
 

@@ -26,6 +26,7 @@ import { Settlements } from './settlements.ts';
 
 /** What a ledger does with its store. */
 export type LedgerStore = Pick<Store, 'append' | 'alongWithNext' | 'head' | 'install' | 'segment'> & {
+  readonly standing: { readonly life: { readonly rebornAt: number } };
   readonly doubts: Pick<Doubts, 'isSure'>;
   readonly versions: Pick<Store['versions'], 'newerThan'> & { readonly tombstones: Pick<Store['versions']['tombstones'], 'collected'> };
 };
@@ -89,7 +90,24 @@ export class Ledger implements JournalOwner {
 
   /** A finished transaction's commit timestamp, ABORT as far as this replica knows, or UNDECIDED where that has been forgotten. */
   outcomeOfFinished(id: TxnId): Decision {
-    return this.#retained.find(id);
+    const outcome = this.#retained.find(id);
+    return outcome === ABORT && this.#isForeign(id) ? UNDECIDED : outcome;
+  }
+
+  /**
+   * Was this node reborn since the transaction began, so that it does not know what it said about it? Then it says nothing:
+   * no vote, no promise, no acceptance, for none of them could be squared with those forgotten. Where it has a record, it began later.
+   */
+  hasForgotten(id: TxnId): boolean {
+    return this.#isForeign(id) && this.find(id) === undefined;
+  }
+
+  /** It may be a transaction of which only this node's former self knew. */
+  #isForeign(id: TxnId): boolean {
+    const { self } = this.#topology;
+    const { rebornAt } = this.#store.standing.life;
+    if (rebornAt === 0) return false;
+    return id.node === self ? id.incarnation < rebornAt : this.lives.floors.isBeforeFence(id);
   }
 
   parse(body: Uint8Array): ParsedBody {
@@ -200,7 +218,7 @@ export class Ledger implements JournalOwner {
       case Kind.marks:
         return this.#applyMarks(record[1], record[2], record[3], record[4]);
       case Kind.floor:
-        return this.lives.raiseFloor(record[1], record[2], record[3]);
+        return this.lives.raiseFloor(record[1], { storeId: record[2], incarnation: record[3], rebornAt: record[4] ?? 0, nonce: record[5] ?? 0 });
       case Kind.closed:
         for (const life of this.lives.close(record[1], record[2])) this.#forget(life, () => true);
         return;

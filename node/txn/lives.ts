@@ -7,6 +7,8 @@
  * the records of its transactions.
  */
 import type { TxnId } from '../../client/wire/messages.ts';
+import type { Floor, Life as NodeLife } from '../cluster/succession.ts';
+import { Floors, type StoredFloors } from './floors.ts';
 import type { TxnRecord } from './record.ts';
 
 export class Life {
@@ -37,18 +39,13 @@ export class Life {
   }
 }
 
-interface Floor {
-  readonly storeId: string;
-  readonly incarnation: number;
-}
-
 export class Lives {
   /** By node, oldest first. */
   readonly #lives = new Map<string, Life[]>();
-  readonly #floors = new Map<string, Floor>();
+  readonly floors = new Floors();
   readonly #closedBelow = new Map<string, number>();
   readonly #dropped: string[] = [];
-  #floorsChanged = false;
+  #closedChanged = false;
 
   *[Symbol.iterator](): Generator<Life> {
     for (const lives of this.#lives.values()) yield* lives;
@@ -72,16 +69,13 @@ export class Lives {
     return this.find(node, incarnation)?.isFinished(number) ?? false;
   }
 
-  /** The newest incarnation of the node that was met, and its disk's name; null if it never was. */
+  /** The newest life of the node that was met or heard of; null if there was none. */
   floorOf(node: string): Floor | null {
-    return this.#floors.get(node) ?? null;
+    return this.floors.of(node);
   }
 
-  raiseFloor(node: string, storeId: string, incarnation: number): void {
-    const floor = this.#floors.get(node);
-    if (floor !== undefined && floor.incarnation >= incarnation) return;
-    this.#floors.set(node, { storeId, incarnation });
-    this.#floorsChanged = true;
+  raiseFloor(node: string, life: NodeLife): void {
+    this.floors.raise(node, life);
   }
 
   closedBelow(node: string): number {
@@ -92,7 +86,7 @@ export class Lives {
   close(node: string, incarnation: number): Life[] {
     if (incarnation <= this.closedBelow(node)) return [];
     this.#closedBelow.set(node, incarnation);
-    this.#floorsChanged = true;
+    this.#closedChanged = true;
     const lives = this.#lives.get(node) ?? [];
     this.#lives.set(node, lives.filter((life) => life.incarnation >= incarnation));
     const closed = lives.filter((life) => life.incarnation < incarnation);
@@ -107,8 +101,8 @@ export class Lives {
       life.changed = false;
       puts.push([`life/${life.node}/${life.incarnation}`, json({ watermark: life.watermark, exceptions: [...life.exceptions] })]);
     }
-    if (this.#floorsChanged) puts.push(['floors', json({ floors: [...this.#floors], closedBelow: [...this.#closedBelow] })]);
-    this.#floorsChanged = false;
+    if (this.#closedChanged || this.floors.changed) puts.push(['floors', json({ ...this.floors.stored(), closedBelow: [...this.#closedBelow] })]);
+    this.#closedChanged = this.floors.changed = false;
     return puts;
   }
 
@@ -121,9 +115,9 @@ export class Lives {
       return true;
     }
     if (kind !== 'floors') return false;
-    const { floors, closedBelow } = JSON.parse(value.toString()) as { floors: [string, Floor][]; closedBelow: [string, number][] };
-    for (const [id, floor] of floors) this.#floors.set(id, floor);
-    for (const [id, below] of closedBelow) this.#closedBelow.set(id, below);
+    const stored = JSON.parse(value.toString()) as StoredFloors & { closedBelow: [string, number][] };
+    this.floors.restore(stored);
+    for (const [id, below] of stored.closedBelow) this.#closedBelow.set(id, below);
     return true;
   }
 }

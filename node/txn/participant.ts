@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts';
 import { compareBallots } from './ballot.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { HybridClock } from './clock.ts';
+import type { Gate, Rebirths } from './gate.ts';
 import type { Ledger } from './ledger.ts';
 import { protocols } from './protocols/registry.ts';
 
@@ -33,6 +34,8 @@ export interface ParticipantOptions {
   /** Told how long each vote took to become durable, in ms. */
   readonly felt?: (delayMs: number) => void;
   readonly nowMs?: () => number;
+  /** Which coordinators may have a vote; all, unless told. */
+  readonly gate?: Pick<Gate, 'toldBy' | 'isOpenTo'>;
   /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
   readonly chronicle?: Chronicle;
 }
@@ -45,6 +48,7 @@ export class Participant {
   readonly #outbox: Outbox;
   readonly #during: (work: () => void) => void;
   readonly #defer: (action: () => void) => void;
+  readonly #gate: ParticipantOptions['gate'];
   readonly #chronicle: Chronicle | undefined;
   readonly #felt: (delayMs: number) => void;
   readonly #nowMs: () => number;
@@ -58,7 +62,7 @@ export class Participant {
   /** `forcedWrites`: records that a message waited for, on their way to the disk; `acknowledged`: outcomes whose being durable here was told to other nodes. */
   readonly counters = { forcedWrites: 0, acknowledged: 0 };
 
-  constructor({ topology, store, ledger, clock, outbox, during, defer, chronicle, felt = () => {}, nowMs = () => 0 }: ParticipantOptions) {
+  constructor({ topology, store, ledger, clock, outbox, during, defer, gate, chronicle, felt = () => {}, nowMs = () => 0 }: ParticipantOptions) {
     this.#topology = topology;
     this.#store = store;
     this.#ledger = ledger;
@@ -66,23 +70,26 @@ export class Participant {
     this.#outbox = outbox;
     this.#during = during;
     this.#defer = defer;
+    this.#gate = gate;
     this.#chronicle = chronicle;
     this.#felt = felt;
     this.#nowMs = nowMs;
   }
 
-  onPrepare(from: string, message: Prepare): void {
+  /** `told`: which rebirths the coordinator had told of when this arrived. */
+  onPrepare(from: string, message: Prepare, told: Rebirths | undefined = this.#gate?.toldBy(from)): void {
     const [, node, incarnation, number, epoch, proposed, protocol, body] = message;
     const id: TxnId = { node, incarnation, number };
     if (this.#answerDecided(from, id)) return;
     if (this.#turnsAway()) return this.#voteNo(from, id, Vote.unable, 0);
     // Taken in only while committed data has somewhere to go; the order of arrival is kept.
-    if (this.#store.full) return this.#prepareLater(from, message);
+    if (this.#store.full) return this.#prepareLater(from, message, told);
     this.#clock.observe(proposed);
     const known = this.#ledger.find(id);
     const floor = this.#ledger.lives.floorOf(node)?.incarnation ?? 0;
     if ((known !== undefined && known.promised.round > 0) || incarnation < floor) return this.#voteNo(from, id, Vote.superseded, 0);
     if (epoch !== this.#topology.epoch) return this.#voteNo(from, id, Vote.wrongView, this.#topology.epoch);
+    if (told !== undefined && this.#gate?.isOpenTo(told) === false) return this.#voteNo(from, id, Vote.unsure, 0);
     // A prepare that waited for room may have been overtaken by the coordinator's proposal; it has a vote all the same.
     invariant(known === undefined || known.timestamp === 0, `a second prepare for ${formatTxnId(id)}`);
     const parsed = this.#ledger.parse(body);
@@ -98,12 +105,12 @@ export class Participant {
     else this.#afterwards(from, vote);
   }
 
-  #prepareLater(from: string, message: Prepare): void {
+  #prepareLater(from: string, message: Prepare, told: Rebirths | undefined): void {
     const turnedAway = this.#turnedAway;
     this.#store.whenRoom(() => this.#during(() => {
       const [, node, incarnation, number] = message;
       // Its outcome may have been among what was turned away, and whoever sent that does not wait for us any more.
-      if (turnedAway === this.#turnedAway) this.onPrepare(from, message);
+      if (turnedAway === this.#turnedAway) this.onPrepare(from, message, told);
       else this.#voteNo(from, { node, incarnation, number }, Vote.unable, 0);
     }));
   }
@@ -111,6 +118,7 @@ export class Participant {
   onAccept(from: string, [, node, incarnation, number, round, proposer, decision]: Accept): void {
     const id: TxnId = { node, incarnation, number };
     if (this.#answerDecided(from, id) || this.#turnsAway()) return;
+    if (this.#ledger.hasForgotten(id)) return void this.#outbox.send(from, [Tag.forgot, node, incarnation, number, round, proposer]);
     const promised = this.#ledger.find(id)?.promised;
     if (promised !== undefined && promised.round > 0 && compareBallots(promised, { round, proposer }) > 0) {
       this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);
@@ -123,6 +131,7 @@ export class Participant {
   onRecover(from: string, [, node, incarnation, number, round, proposer]: Recover): void {
     const id: TxnId = { node, incarnation, number };
     if (this.#answerDecided(from, id) || this.#turnsAway()) return;
+    if (this.#ledger.hasForgotten(id)) return void this.#outbox.send(from, [Tag.forgot, node, incarnation, number, round, proposer]);
     const promised = this.#ledger.find(id)?.promised;
     if (promised !== undefined && compareBallots(promised, { round, proposer }) >= 0) {
       this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);

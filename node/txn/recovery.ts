@@ -24,7 +24,7 @@
  * have said so: then no group can ever vote for it, and under every protocol it is aborted.
  */
 import { EventKind } from '../../client/wire/events.ts';
-import { ABORT, formatTxnId, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decision, type Finished, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
+import { ABORT, formatTxnId, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decision, type Finished, type Forgot, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import { membersOf, type Topology } from '../cluster/topology.ts';
 import { invariant } from '../invariant.ts';
@@ -70,9 +70,9 @@ export class Recovery {
 
   /** Each recovery under way, as plain data: all that is done about it from now on follows from this, the messages, the time and chance. */
   describe() {
-    return [...this.#attempts.values()].map(({ id, protocol, scope, partitions, listeners, phase, round, highestRoundSeen, witnesses, proposal, acceptedBy, finishedAt, body }) => ({
+    return [...this.#attempts.values()].map(({ id, protocol, scope, partitions, listeners, phase, round, highestRoundSeen, witnesses, proposal, acceptedBy, forgotBy, finishedAt, body }) => ({
       id, protocol: protocol?.name ?? null, scope, partitions, listeners: listeners.length, phase, round, highestRoundSeen, witnesses: [...witnesses.values()], proposal,
-      acceptedBy: [...acceptedBy].sort(), finishedAt: [...finishedAt], hasBody: body !== null,
+      acceptedBy: [...acceptedBy].sort(), forgotBy: [...forgotBy].sort(), finishedAt: [...finishedAt], hasBody: body !== null,
     }));
   }
 
@@ -96,8 +96,8 @@ export class Recovery {
     const attempt = this.#attempts.get(formatTxnId(id));
     if (attempt === undefined) return null;
     attempt.highestRoundSeen = Math.max(attempt.highestRoundSeen, above) + 1;
-    const { highestRoundSeen: round, epoch, protocol, scope, groups, members } = attempt;
-    return { round, epoch, protocol: scope === 'known' ? protocol : null, groups, members };
+    const { highestRoundSeen: round, epoch, protocol, scope, groups, members, forgotBy } = attempt;
+    return { round, epoch, protocol: scope === 'known' ? protocol : null, groups, members, forgotBy };
   }
 
   /** Finds out, and if need be settles, what became of a transaction. A second call for the same one joins the first. */
@@ -126,6 +126,7 @@ export class Recovery {
     if (vote === Vote.ok && body !== null && this.#confine(attempt, epoch, protocols[protocolNumber] as CommitProtocol, parseBody(body, this.#options.topology.partitionOf).partitions)) return;
     const accepted = acceptedRound < 0 ? null : { round: acceptedRound, proposer: acceptedProposer, decision: acceptedDecision };
     attempt.witnesses.set(from, { node: from, timestamp, accepted });
+    attempt.forgotBy.delete(from);
     this.#judge(attempt);
   }
 
@@ -141,6 +142,11 @@ export class Recovery {
     if (attempt === undefined) return;
     attempt.highestRoundSeen = Math.max(attempt.highestRoundSeen, promisedRound);
     if (attempt.phase !== 'pausing') this.#pause(attempt);
+  }
+
+  /** It is there, and as good as away: what it said is lost. */
+  onForgot(from: string, [, node, incarnation, number]: Forgot): void {
+    this.#attempts.get(`${node}:${incarnation}:${number}`)?.forgotBy.add(from);
   }
 
   /** An outcome, from whoever knows it. */
@@ -201,8 +207,8 @@ export class Recovery {
     return waitsFor.length > 0;
   }
 
-  #waitsFor({ witnessing, accepting }: Attempt): string[] {
-    const isUp = (member: string): boolean => this.#options.outbox.isUp(member);
+  #waitsFor({ witnessing, accepting, forgotBy }: Attempt): string[] {
+    const isUp = (member: string): boolean => this.#options.outbox.isUp(member) && !forgotBy.has(member);
     const short = [...witnessing, ...accepting].filter((group) => !isQuorum([group], isUp));
     return membersOf(short).filter((member) => !isUp(member));
   }

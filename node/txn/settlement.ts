@@ -188,8 +188,8 @@ export class Settling {
     const { id } = course;
     const reserved = recovery.reserveRound(id, course.highestRoundSeen);
     if (reserved === null) return this.#refuse(course, this.#objectionTo(id) ?? ['not-blocked', 'its recovery has ended']);
-    const { round, epoch, protocol, groups, members } = reserved;
-    const isUp = (member: string): boolean => outbox.isUp(member);
+    const { round, epoch, protocol, groups, members, forgotBy } = reserved;
+    const isUp = (member: string): boolean => outbox.isUp(member) && !forgotBy.has(member);
     const short = groups.find((group) => !isQuorum([group], isUp));
     if (short !== undefined) return this.#refuse(course, ['unavailable', `of the replicas ${short.members.join(', ')} only ${short.members.filter(isUp).join(', ')} are connected: also an operator needs a majority`]);
     if (protocol === null) return this.#refuse(course, ['not-blocked', 'no record of it has been seen here']);

@@ -104,7 +104,7 @@ function talk(runtime: SimRuntime, random: Random, url: string, partitions: numb
   const nonsense = new Nonsense(random, partitions);
   const dial = (): void => {
     if (over()) return;
-    Session.dial(runtime, url, [Tag.hello, protocolVersion, null, null, null, 0, null], sessionDefaults, {
+    Session.dial(runtime, url, [Tag.hello, protocolVersion, null, null, null, 0, 0, 0, 0, null], sessionDefaults, {
       judge: () => null,
       opened: (session) => {
         const endMs = runtime.clock.monotonicMs() + random.below(3_000);

@@ -177,8 +177,8 @@ describe('the check of a view', () => {
 });
 
 describe('an accepted session', () => {
-  const hello: Hello = [Tag.hello, protocolVersion, 'bank', null, null, 0, 'n1'];
-  const welcome: Welcome = [Tag.welcome, protocolVersion, 'bank', 'n1', 'store-1', 1, view];
+  const hello: Hello = [Tag.hello, protocolVersion, 'bank', null, null, 0, 0, 0, 0, 'n1'];
+  const welcome: Welcome = [Tag.welcome, protocolVersion, 'bank', 'n1', 'store-1', 1, 0, 5, 512, view];
   const good: Message = [Tag.giveUp, 1];
 
   /** What became of a session whose peer sent these frames one after another, and what it answered. */

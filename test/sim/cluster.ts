@@ -12,6 +12,7 @@ import { runClient, type Client, type ClientOptions } from './client.ts';
 import { nodeIds } from './plan/plan.ts';
 import type { Conditions } from './plan/conditions.ts';
 import type { ClusterShape } from './plan/shape.ts';
+import type { DiskImage } from './disk.ts';
 import type { Exit } from './process.ts';
 import type { SimRuntime } from './runtime.ts';
 import { Testimony } from './testimony.ts';
@@ -20,6 +21,8 @@ import type { World } from './world.ts';
 /** Makes a node; a test may plant a mistake in it. */
 export type MakeNode = (runtime: Runtime, config: ClusterConfig, id: string) => Node;
 
+/** Why a node stops that begins anew on the same disk, at once. */
+const reborn = 'its disk has forgotten';
 /** With what words a node ends that finds a disk at its start which takes no writes. Later it waits for the disk. */
 const startFailure = 'the node could not start';
 /** It is tried again this often. */
@@ -47,8 +50,8 @@ export class SimCluster {
   readonly nodes = new Map<string, Node>();
   /** What ended a client's code or a node's that should not have ended. */
   readonly failures: string[] = [];
-  /** Nodes that found out that their disk has changed, and stopped for good. */
-  readonly lost = new Set<string>();
+  /** Nodes that found out that their disk has changed, and were given an empty one, as they had asked for. */
+  readonly replaced = new Set<string>();
   /** How the operations of clients ended. */
   readonly outcomes: Record<Outcome, number> = { ok: 0, failed: 0, unknown: 0 };
   /** True once clients shall come to an end. */
@@ -116,7 +119,7 @@ export class SimCluster {
     return { end: () => void at.diskFaults-- };
   }
 
-  /** From now on the node may find that its disk is damaged, or surely does when it is started; then it stays down. */
+  /** From now on the node may find that its disk is damaged, or surely does when it is started; then it is given an empty one. */
   spoil(id: string, how: 'perhaps' | 'surely'): void {
     const at = this.#memberAt(id);
     if (at.spoilt !== 'surely') at.spoilt = how;
@@ -124,6 +127,19 @@ export class SimCluster {
 
   spoilt(id: string): 'no' | 'perhaps' | 'surely' {
     return this.#memberAt(id).spoilt;
+  }
+
+  /** Whoever runs there next finds an empty disk. Nobody may run there now. */
+  wipe(id: string): void {
+    this.world.host(id).disk.wipe();
+    this.#memberAt(id).spoilt = 'no';
+  }
+
+  /** Whoever runs there next finds this on the disk. Nobody may run there now. */
+  restore(id: string, image: DiskImage): void {
+    const at = this.#memberAt(id);
+    this.world.host(id).disk.restore(image);
+    if (at.spoilt === 'surely') at.spoilt = 'perhaps';
   }
 
   /** From now on nobody is killed, and nobody stays down. */
@@ -174,6 +190,7 @@ export class SimCluster {
     at.excused = at.diskFaults > 0;
     const process = this.world.host(id).start((runtime: SimRuntime) => {
       const node = this.#makeNode(runtime, this.config, id);
+      node.onLost = () => runtime.process.end({ kind: 'stopped', reason: reborn });
       try {
         node.start((error) => {
           if (error !== undefined) return runtime.fatal('the node could not start', { error });
@@ -207,19 +224,18 @@ export class SimCluster {
     const at = this.#memberAt(host);
     this.nodes.delete(host);
     if (at.spoilt !== 'no' && foundDamage(exit)) {
-      this.lost.add(host);
-      return;
-    }
-    if (exit.kind === 'fatal' && !(at.excused && exit.reason.startsWith(startFailure))) this.failures.push(`fatal: ${host} stopped itself: ${exit.reason}`);
-    const afterMs = exit.kind === 'fatal' || this.#recovering ? retryStartMs : at.downMs;
+      this.replaced.add(host);
+      this.wipe(host);
+    } else if (exit.kind === 'fatal' && !(at.excused && exit.reason.startsWith(startFailure))) this.failures.push(`fatal: ${host} stopped itself: ${exit.reason}`);
+    const afterMs = exit.reason === reborn ? 0 : exit.kind === 'fatal' || this.#recovering ? retryStartMs : at.downMs;
     this.world.after(afterMs, () => {
       if (this.#isNeeded(host)) this.start(host);
     });
   }
 
-  /** A client that is done need not come back, nor a node that is lost, nor anybody after the end. */
+  /** A client that is done need not come back, nor anybody after the end. */
   #isNeeded(host: string): boolean {
-    return !this.#stopping && !this.lost.has(host) && (this.#workingClients.has(host) || this.ids.includes(host));
+    return !this.#stopping && (this.#workingClients.has(host) || this.ids.includes(host));
   }
 
   #memberAt(host: string): Member {
@@ -231,7 +247,7 @@ export class SimCluster {
 
 /** Did the node stop because what it read was not what it had written, and did it say what to do? */
 function foundDamage(exit: Exit): boolean {
-  return exit.kind === 'fatal' && String(exit.details['code']).startsWith('corrupt-') && exit.reason.includes('let a new node, with a new id and an empty directory, take its place');
+  return exit.kind === 'fatal' && String(exit.details['code']).startsWith('corrupt-') && exit.reason.includes('Move its data directory away');
 }
 
 function member(start: () => void): Member {

@@ -9,22 +9,18 @@ import { decodeKey } from '../../client/keys.ts';
 import type { SimCluster } from './cluster.ts';
 
 /** Counts of a node's status that come to nothing when nothing is under way. */
-const countsThatEnd = ['inFlight', 'inDoubt', 'locks', 'undecided', 'reads'];
-/** The same, as long as all nodes can say that they know an outcome. */
-const countsThatAllEnd = ['records', 'unacknowledged'];
+const countsThatEnd = ['inFlight', 'inDoubt', 'locks', 'undecided', 'reads', 'records', 'unacknowledged'];
 
 /** What still keeps the cluster from being healed; null: nothing does. */
 export function unhealed(cluster: SimCluster): string | null {
   const digests = new Map<number, string>();
-  const counts = cluster.lost.size === 0 ? [...countsThatEnd, ...countsThatAllEnd] : countsThatEnd;
-  for (const id of survivors(cluster)) {
+  for (const id of cluster.ids) {
     const node = cluster.nodes.get(id);
     if (node === undefined) return `${id} is not up`;
     const { transactions, doubtful, disk } = node.status as { transactions: Record<string, number>; doubtful: { partitions: number; why: string } | null; disk: { state: string } };
     if (disk.state !== 'sound') return `${id} takes its disk for ${disk.state}`;
-    // Evidence comes from the others, and some of them may be gone.
-    if (doubtful !== null && cluster.lost.size === 0) return `${id} is in doubt about ${doubtful.partitions} partitions: ${doubtful.why}`;
-    for (const left of counts) {
+    if (doubtful !== null) return `${id} is in doubt about ${doubtful.partitions} partitions: ${doubtful.why}`;
+    for (const left of countsThatEnd) {
       if (transactions[left] !== 0) return `${id} has ${left} ${transactions[left]}`;
     }
     for (const [partition, digest] of node.digests()) {
@@ -36,16 +32,12 @@ export function unhealed(cluster: SimCluster): string | null {
   return null;
 }
 
-function survivors({ ids, lost }: SimCluster): string[] {
-  return ids.filter((id) => !lost.has(id));
-}
-
 /** Compares what the disks of stopped nodes hold, byte for byte: digests that agree prove it only if they are right. */
 export function differencesOnDisk(cluster: SimCluster): string[] {
   const placement = new Placement(cluster.config.view);
   const differences: string[] = [];
   for (let partition = 0; partition < cluster.config.view.partitions; partition++) {
-    const [first, ...others] = placement.groupOf(partition).filter((id) => !cluster.lost.has(id));
+    const [first, ...others] = placement.groupOf(partition);
     const expected = rowsOf(cluster, first as string, partition);
     for (const other of others) {
       const rows = rowsOf(cluster, other, partition);

@@ -39,8 +39,8 @@ export interface Report {
   /** How often each class of faults happened. */
   readonly injected: Readonly<Record<string, number>>;
   readonly virtualMs: number;
-  /** Nodes that stopped for good, as their disks had changed. */
-  readonly lost: readonly string[];
+  /** Nodes that were given an empty disk, as theirs had changed. */
+  readonly replaced: readonly string[];
   /** From the end of the faults until all was well; null if it was not. */
   readonly healedMs: number | null;
   readonly steps: number;
@@ -116,7 +116,7 @@ class Run {
     const { seed, workload } = this.#plan;
     return {
       seed, workload, plan: this.#plan, failures: [...this.#cluster.failures, ...this.#failures], observations: this.#observations, operations: this.#operations, outcomes: this.#cluster.outcomes,
-      injected: this.#nemesis.injected, lost: [...this.#cluster.lost], virtualMs: this.#world.nowMs, healedMs: this.#healedMs, steps: this.#world.scheduler.steps, traceHash: this.#world.traceHash(),
+      injected: this.#nemesis.injected, replaced: [...this.#cluster.replaced], virtualMs: this.#world.nowMs, healedMs: this.#healedMs, steps: this.#world.scheduler.steps, traceHash: this.#world.traceHash(),
       story: (lines) => this.#world.story(lines),
     };
   }
@@ -188,7 +188,6 @@ class Run {
 
   /** What an operator does in the end. Damage that nobody has read so far is found now, and mended. */
   async #verify({ db, sleep }: Client): Promise<void> {
-    if (this.#cluster.lost.size > 0) return;
     for (let attempt = 1; ; attempt++) {
       const { identical, nodes, divergent } = await db.verify();
       if (identical) return;

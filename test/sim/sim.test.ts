@@ -64,8 +64,8 @@ describe('a run', () => {
     for (let seed = 1; seed <= 12; seed++) {
       const rotten = await runSeed({ seed, faults: ['rot-last-write', 'rot-journal', 'rot-table', 'crash'] });
       expect(rotten.failures).toEqual([]);
-      lost += rotten.lost.length;
-      expect((await runSeed({ seed, faults: ['crash', 'failing-flush'] })).lost).toEqual([]);
+      lost += rotten.replaced.length;
+      expect((await runSeed({ seed, faults: ['crash', 'failing-flush'] })).replaced).toEqual([]);
     }
     expect(lost).toBeGreaterThan(0);
   }, timeoutMs);

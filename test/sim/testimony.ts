@@ -50,6 +50,8 @@ export class Testimony {
   readonly #words = new Map<string, Word>();
   readonly #matters = new Map<string, Matter>();
   /** By transaction and ballot. */
+  /** Those that an operator decided. */
+  readonly #overruled = new Set<string>();
   readonly #proposals = new Map<string, Decision>();
   readonly #failures: string[];
   readonly #replicas: number;
@@ -121,6 +123,9 @@ export class Testimony {
         this.#proposals.set(ballot, proposed);
         return;
       }
+      case Tag.settled:
+        this.#overruled.add(nameOf(message));
+        return;
       case Tag.decide:
         return this.#decided(by, message, message[4]);
       case Tag.finished:
@@ -140,7 +145,8 @@ export class Testimony {
   #decided(by: string, message: readonly unknown[], decision: Decision): void {
     const matter = this.#matterOf(message);
     const { decision: before, proposed } = matter;
-    if (before !== UNDECIDED && before !== decision) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, and it has been said to be ${inWords(before)}`);
+    // A coordinator that had decided otherwise than an operator did has said nothing wrong: it finds that out, and stops.
+    if (before !== UNDECIDED && before !== decision && !this.#overruled.has(nameOf(message))) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, and it has been said to be ${inWords(before)}`);
     if (before !== UNDECIDED) return;
     matter.decision = decision;
     const objection = proposed.has(decision) ? null : this.#objectionTo(matter);

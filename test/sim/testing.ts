@@ -166,7 +166,7 @@ export async function simulate<R>(options: SimulateOptions, fn: (simulation: Sim
   }
 
   for (const node of sim.ids) sim.start(node);
-  await pass(() => sim.nodes.size === nodes, settlingMsMax, () => 'the nodes did not start');
+  await pass(() => sim.nodes.size === nodes && [...sim.nodes.values()].every(({ status: { doubtful } }) => doubtful === null), settlingMsMax, () => 'the nodes did not start');
   const result = await runFunction();
   await comeToRest();
   driver.end();

@@ -9,8 +9,8 @@ import { World } from '../sim/world.ts';
 
 describe('a node that stops', () => {
   const greetings: [who: string, hello: Hello][] = [
-    ['a client', [Tag.hello, protocolVersion, 'simulated', null, null, 0, null]],
-    ['a peer in a new life', [Tag.hello, protocolVersion, 'simulated', 'n2', 'disk', 2, 'n1']],
+    ['a client', [Tag.hello, protocolVersion, 'simulated', null, null, 0, 0, 0, 0, null]],
+    ['a peer in a new life', [Tag.hello, protocolVersion, 'simulated', 'n2', 'disk', 2, 0, 5, 0, 'n1']],
   ];
   it.each(greetings)('takes up no session with %s whose connection came before', async (_who, hello) => {
     const world = new World({ seed: 'stop' });
@@ -31,6 +31,6 @@ describe('a node that stops', () => {
     await world.until(() => stopped);
     (greet as unknown as () => void)();
     await world.runFor(1_000);
-    expect([answers, cluster.failures]).toEqual([[[Tag.refuse, 'not-ready', expect.any(String)]], []]);
+    expect([answers, cluster.failures]).toEqual([[[Tag.refuse, 'not-ready', expect.any(String), 0]], []]);
   });
 });

@@ -17,7 +17,7 @@ export class Tally {
   #operations = 0;
   readonly #outcomes = { ok: 0, failed: 0, unknown: 0 };
   #observations = 0;
-  #lost = 0;
+  #replaced = 0;
   #slowest: { seed: string; healedMs: number } | null = null;
 
   /** `nowMs`: real time. */
@@ -27,14 +27,14 @@ export class Tally {
     this.#startedMs = nowMs();
   }
 
-  add({ seed, workload, failures, virtualMs, healedMs, operations, outcomes, observations, injected, lost }: Summary): void {
+  add({ seed, workload, failures, virtualMs, healedMs, operations, outcomes, observations, injected, replaced }: Summary): void {
     this.#runs++;
     if (failures.length > 0) this.#failed++;
     this.#virtualMs += virtualMs;
     this.#operations += operations;
     for (const outcome of ['ok', 'failed', 'unknown'] as const) this.#outcomes[outcome] += outcomes[outcome];
     this.#observations += observations;
-    this.#lost += lost;
+    this.#replaced += replaced;
     this.#workloads.set(workload, (this.#workloads.get(workload) ?? 0) + 1);
     for (const [fault, times] of Object.entries(injected)) this.#injected.set(fault, (this.#injected.get(fault) ?? 0) + times);
     if (healedMs !== null && healedMs > (this.#slowest?.healedMs ?? 0)) this.#slowest = { seed, healedMs };
@@ -57,7 +57,7 @@ export class Tally {
       `${count(this.#runs, 'seed')} in ${seconds} s: ${this.#rates}`,
       `${count(this.#operations, 'operation')} (${this.#outcomes.ok} ok, ${this.#outcomes.failed} failed, ${this.#outcomes.unknown} unknown), ${count(this.#observations, 'observation')}${this.#slowest === null ? '' : `; slowest to heal: seed ${this.#slowest.seed}, ${(this.#slowest.healedMs / 1_000).toFixed(1)} s of virtual time`}`,
       `workloads: ${byCount(this.#workloads)}`,
-      `faults: ${byCount(this.#injected)}${this.#lost === 0 ? '' : `; ${count(this.#lost, 'node')} lost to bit rot`}`,
+      `faults: ${byCount(this.#injected)}${this.#replaced === 0 ? '' : `; ${count(this.#replaced, 'node')} replaced after bit rot`}`,
       this.#failed === 0 ? 'no seed failed' : `${count(this.#failed, 'seed')} failed`,
     ];
   }

@@ -17,6 +17,7 @@ interface Waiting {
 export class MemoryStore implements LedgerStore, ParticipantStore {
   readonly segment = 1;
   readonly full = false;
+  readonly standing = { life: { rebornAt: 0 } };
   readonly doubts = { isSure: () => true };
   readonly intake = { refusal: null, whenAccepting: (action: () => void): void => action() };
   readonly versions = {

@@ -8,6 +8,7 @@ import { commitProtocols, type CommitProtocolName } from '../../../client/wire/p
 import { faults } from '../faults/registry.ts';
 import type { Injection, Scene } from '../faults/fault.ts';
 import { moments } from '../faults/moments.ts';
+import { losses } from '../faults/losses.ts';
 import { rot } from '../faults/rot.ts';
 import { Random } from '../random.ts';
 import { workloads } from '../workloads/registry.ts';
@@ -71,8 +72,9 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const clients = drawClients(random.fork('clients'), shape, lengthMs);
   const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
   const injections = drawInjections(random.fork('faults'), scene, lengthMs, classes);
-  // A protocol that waits for its coordinator waits for ever if that is lost for good.
-  const fitting: readonly CommitProtocolName[] = injections.some(({ fault }) => rot.some(({ name: each }) => each === fault)) ? ['dtp', '3pc'] : commitProtocols;
+  // A protocol that waits for its coordinator waits for ever if that has forgotten what it decided.
+  const forgetful = new Set([...rot, ...losses].map((fault) => fault.name));
+  const fitting: readonly CommitProtocolName[] = injections.some(({ fault }) => forgetful.has(fault)) ? ['dtp', '3pc'] : commitProtocols;
   const wanted = named?.filter((protocol) => fitting.includes(protocol)) ?? [];
   const protocols = wanted.length > 0 ? wanted : drawProtocols(random.fork('protocols'), fitting);
   const passerBy = random.fork('passer-by');

@@ -1,9 +1,10 @@
 /** All planted bugs. */
 import type { PlantedBug } from './bug.ts';
 import { decidingBugs } from './bugs/deciding.ts';
+import { forgettingBugs } from './bugs/forgetting.ts';
 import { healingBugs } from './bugs/healing.ts';
 import { rememberingBugs } from './bugs/remembering.ts';
 import { storingBugs } from './bugs/storing.ts';
 import { votingBugs } from './bugs/voting.ts';
 
-export const catalogue: readonly PlantedBug[] = [...decidingBugs, ...votingBugs, ...rememberingBugs, ...storingBugs, ...healingBugs];
+export const catalogue: readonly PlantedBug[] = [...decidingBugs, ...votingBugs, ...rememberingBugs, ...storingBugs, ...healingBugs, ...forgettingBugs];

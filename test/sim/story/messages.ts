@@ -34,7 +34,7 @@ const says: Says = {
   [Tag.decided]: ([, n, i, numbers]) => numbers.map((number) => txn(n, i, number)).join(' '),
   [Tag.finished]: ([, n, i, k, outcome]) => `${txn(n, i, k)} ${decision(outcome)}`,
   [Tag.marks]: ([, watermark, exceptions]) => `all below ${watermark} decided, unfinished: ${exceptions.join(' ') || 'none'}`,
-  [Tag.claims]: ([, claims]) => groups(claims, 3).map(([node, floor, clear]) => `${node} below life ${floor} ${clear === 1 ? 'clear' : 'not clear'}`).join(', '),
+  [Tag.claims]: ([, , claims]) => groups(claims, 6).map(([node, , floor, rebornAt, , clear]) => `${node} below life ${floor}${rebornAt === 0 ? '' : ` (reborn at ${rebornAt})`} ${clear === 1 ? 'clear' : 'not clear'}`).join(', '),
   [Tag.settled]: ([, n, i, k, decided, , by]) => `${txn(n, i, k)} ${decision(decided)}, by an operator at ${by}`,
   [Tag.peek]: ([, request, , all]) => `#${request} ${keys(all)}`,
   [Tag.peeked]: ([, request, , , flat]) => `#${request} ${pairs(flat).map(([at, bytes]) => `${version(at as number)} ${bytes === null ? '' : value(bytes as Value)}`).join(', ')}`,

@@ -119,7 +119,7 @@ export class FakeNode {
     for (const url of [this.url, ...aliases]) {
       this.cluster.world.listen(url, (connection) => {
         this.#ends.add(connection as FakeEnd);
-        Session.accept(this.cluster.world.environment, connection, (hello) => this.greet(hello[2], hello[6]), sessionDefaults, {
+        Session.accept(this.cluster.world.environment, connection, (hello) => this.greet(hello[2], hello[9]), sessionDefaults, {
           opened: (session) => {
             this.sessions.add(session);
             this.grant(session);
@@ -131,10 +131,10 @@ export class FakeNode {
     }
   }
 
-  greet = (cluster: string | null, expectedNode: string | null): Welcome | [typeof Tag.refuse, string, string] => {
-    if (cluster !== null && cluster !== this.cluster.view.cluster) return [Tag.refuse, 'wrong-cluster', `this is cluster ${this.cluster.view.cluster}`];
-    if (expectedNode !== null && expectedNode !== this.id) return [Tag.refuse, 'wrong-node', `this is ${this.id}`];
-    return [Tag.welcome, protocolVersion, this.cluster.view.cluster, this.id, 'store', this.incarnation, this.cluster.view];
+  greet = (cluster: string | null, expectedNode: string | null): Welcome | [typeof Tag.refuse, string, string, number] => {
+    if (cluster !== null && cluster !== this.cluster.view.cluster) return [Tag.refuse, 'wrong-cluster', `this is cluster ${this.cluster.view.cluster}`, 0];
+    if (expectedNode !== null && expectedNode !== this.id) return [Tag.refuse, 'wrong-node', `this is ${this.id}`, 0];
+    return [Tag.welcome, protocolVersion, this.cluster.view.cluster, this.id, 'store', this.incarnation, 0, 1, 0, this.cluster.view];
   };
 
   /** The process is killed: connections break, and new ones are refused. */

@@ -17,6 +17,8 @@ function restarted(...written: [string, Buffer | null][][]): Lives {
   return lives;
 }
 
+const life = (incarnation: number) => ({ storeId: 'disk', incarnation, rebornAt: 0, nonce: 5 });
+
 describe('the marks of a life', () => {
   it('finish what is below the watermark and no exception', () => {
     const lives = new Lives();
@@ -56,9 +58,9 @@ describe('lives', () => {
   it('have a floor, the newest one met', () => {
     const lives = new Lives();
     expect(lives.floorOf('n1')).toBe(null);
-    lives.raiseFloor('n1', 'disk', 3);
-    lives.raiseFloor('n1', 'disk', 2);
-    expect(lives.floorOf('n1')).toEqual({ storeId: 'disk', incarnation: 3 });
+    lives.raiseFloor('n1', life(3));
+    lives.raiseFloor('n1', life(2));
+    expect(lives.floorOf('n1')).toEqual({ ...life(3), position: 0 });
   });
 
   it('before a closed one are finished altogether, known or not', () => {
@@ -76,13 +78,13 @@ describe('lives', () => {
     const lives = new Lives();
     lives.of('n1', 1).mark(10, [3]);
     lives.of('n1', 2).mark(5, []);
-    lives.raiseFloor('n1', 'disk', 2);
+    lives.raiseFloor('n1', life(2));
     const first = lives.persist();
     expect(lives.persist()).toEqual([]);
 
     const early = restarted(first);
     expect([early.isFinished(txn(1, 9)), early.isFinished(txn(1, 3)), early.isFinished(txn(2, 4)), early.isFinished(txn(2, 5))]).toEqual([true, false, true, false]);
-    expect(early.floorOf('n1')).toEqual({ storeId: 'disk', incarnation: 2 });
+    expect(early.floorOf('n1')).toEqual({ ...life(2), position: 0 });
 
     lives.of('n1', 2).mark(6, []);
     lives.close('n1', 2);

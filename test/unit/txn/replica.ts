@@ -55,6 +55,8 @@ export class Replica {
     replica.store.open(replica.ledger, (suffix, value) => replica.ledger.restore(suffix, value), (error) => (outcome = error ?? 'ready'));
     replica.runtime.settle();
     if (outcome !== 'ready') throw outcome ?? new Error('the store never got ready');
+    if (replica.store.standing.isUnfounded) replica.store.standing.found();
+    replica.runtime.settle();
     return replica;
   }
 

@@ -134,7 +134,7 @@ describe('a bad frame is refused with its reason:', () => {
   });
 
   it.each(allSamples.map((message) => [message[0], message] as const))('tag %i with each field in turn replaced by what it can never be', (_tag, message) => {
-    const unchecked = message[0] === Tag.welcome ? 6 : message[0] === Tag.statusIs ? 2 : 0;
+    const unchecked = message[0] === Tag.welcome ? 9 : message[0] === Tag.statusIs ? 2 : 0;
     for (let field = 1; field < message.length; field++) {
       if (field === unchecked) continue;
       const bad = [...message] as unknown[];

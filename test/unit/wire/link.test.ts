@@ -7,7 +7,7 @@ import { protocolVersion, refusal, Session, sessionDefaults } from '../../../cli
 import type { SessionEnd, SessionMessage } from '../../../client/wire/session.ts';
 import { FakeEnvironment } from './fake-environment.ts';
 
-const welcome: Welcome = [Tag.welcome, protocolVersion, 'cluster-1', 'n1', 'store-1', 7, null];
+const welcome: Welcome = [Tag.welcome, protocolVersion, 'cluster-1', 'n1', 'store-1', 7, 0, 5, 512, null];
 
 class Witness implements LinkHandlers {
   readonly ups: Session[] = [];
@@ -42,7 +42,7 @@ const listen = (answer: (hello: Hello) => Welcome | Refuse = () => welcome): voi
   environment.listener = (connection) => void accepted.push(Session.accept(environment, connection, answer, sessionDefaults, ignore));
 };
 const dial = (): Link => {
-  const link = new Link(environment, 'ws://n1', () => [Tag.hello, protocolVersion, 'cluster-1', null, null, incarnation++, 'n1'], linkDefaults, witness);
+  const link = new Link(environment, 'ws://n1', () => [Tag.hello, protocolVersion, 'cluster-1', null, null, incarnation++, 0, 0, 0, 'n1'], linkDefaults, witness);
   environment.settle();
   return link;
 };
@@ -138,7 +138,7 @@ describe('a link', () => {
     expect([breakIt(), breakIt()]).toEqual([50, 100]);
   });
 
-  it.each(['wrong-cluster', 'wrong-version', 'stale-incarnation'] as const)('tries again slowly, and says why, when refused with %s', (code) => {
+  it.each(['wrong-cluster', 'wrong-version'] as const)('tries again slowly, and says why, when refused with %s', (code) => {
     environment.random = 0;
     listen(() => refusal(code, 'not here'));
     const link = dial();

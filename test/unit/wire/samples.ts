@@ -10,9 +10,9 @@ const timestamp = 1_763_700_000_000_123;
 const id = ['n1', 3, 2 ** 40] as const;
 
 export const samples: { readonly [K in Tag]: MessageOf<K> } = {
-  [Tag.hello]: [Tag.hello, 1, null, 'n2', 'store-2', 4, 'n1'],
-  [Tag.welcome]: [Tag.welcome, 1, 'cluster-1', 'n1', 'store-1', 7, { epoch: 1, members: [{ id: 'n1', zone: null }] }],
-  [Tag.refuse]: [Tag.refuse, 'wrong-cluster', 'this is cluster c2'],
+  [Tag.hello]: [Tag.hello, 1, null, 'n2', 'store-2', 4, 3, 2 ** 32 - 1, 2 ** 50, 'n1'],
+  [Tag.welcome]: [Tag.welcome, 1, 'cluster-1', 'n1', 'store-1', 7, 0, 5, 512, { epoch: 1, members: [{ id: 'n1', zone: null }] }],
+  [Tag.refuse]: [Tag.refuse, 'wrong-cluster', 'this is cluster c2', 0],
   [Tag.ping]: [Tag.ping, 123.456],
   [Tag.pong]: [Tag.pong, 123.456],
   [Tag.prepare]: [Tag.prepare, ...id, 1, timestamp, 0, bytes],
@@ -26,13 +26,14 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.decided]: [Tag.decided, 'n1', 3, [1, 2, 3]],
   [Tag.finished]: [Tag.finished, ...id, -1],
   [Tag.marks]: [Tag.marks, 17, []],
-  [Tag.claims]: [Tag.claims, ['n1', 3, 0, 'n2', 4, 1]],
+  [Tag.claims]: [Tag.claims, 2 ** 40, ['n1', 'store-1', 3, 0, 7, 0, 'n2', 'store-2', 4, 4, 0, 1]],
   [Tag.settled]: [Tag.settled, ...id, timestamp, 1_763_700_000_000, 'n2'],
   [Tag.vouch]: [Tag.vouch, 1, [0, 7]],
   [Tag.fenced]: [Tag.fenced, 1, 3, 2 ** 40],
   [Tag.drained]: [Tag.drained, 1, [7], timestamp],
   [Tag.attest]: [Tag.attest, 1, []],
   [Tag.attested]: [Tag.attested, 1, [7]],
+  [Tag.forgot]: [Tag.forgot, ...id, 5, 'n3'],
   [Tag.peek]: [Tag.peek, 1, 1, [key, highKey], true],
   [Tag.peeked]: [Tag.peeked, 1, 0, true, [timestamp, bytes, 0, null]],
   [Tag.confirm]: [Tag.confirm, 1, 1, [key], [timestamp]],

@@ -7,9 +7,9 @@ import type { DialHandlers, SessionEnd, SessionMessage } from '../../../client/w
 import { FakeEnvironment } from './fake-environment.ts';
 import type { FakeConnection } from './fake-environment.ts';
 
-export const hello: Hello = [Tag.hello, protocolVersion, 'cluster-1', 'n2', 'store-2', 4, 'n1'];
-export const clientHello: Hello = [Tag.hello, protocolVersion, null, null, null, 0, null];
-export const welcome: Welcome = [Tag.welcome, protocolVersion, 'cluster-1', 'n1', 'store-1', 7, { epoch: 1 }];
+export const hello: Hello = [Tag.hello, protocolVersion, 'cluster-1', 'n2', 'store-2', 4, 3, 6, 512, 'n1'];
+export const clientHello: Hello = [Tag.hello, protocolVersion, null, null, null, 0, 0, 0, 0, null];
+export const welcome: Welcome = [Tag.welcome, protocolVersion, 'cluster-1', 'n1', 'store-1', 7, 0, 5, 1_024, { epoch: 1 }];
 
 /** Handlers that keep what they were told. */
 export class Witness implements DialHandlers {

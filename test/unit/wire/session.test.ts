@@ -27,14 +27,14 @@ describe('the greeting', () => {
     const { local, remote } = dial();
     expect(near.opens).toEqual([local]);
     expect(far.opens).toEqual([remote]);
-    expect(local.peer).toEqual({ role: 'node', nodeId: 'n1', storeId: 'store-1', incarnation: 7 });
-    expect(remote.peer).toEqual({ role: 'node', nodeId: 'n2', storeId: 'store-2', incarnation: 4 });
+    expect(local.peer).toEqual({ role: 'node', nodeId: 'n1', storeId: 'store-1', incarnation: 7, rebornAt: 0, nonce: 5 });
+    expect(remote.peer).toEqual({ role: 'node', nodeId: 'n2', storeId: 'store-2', incarnation: 4, rebornAt: 3, nonce: 6 });
     expect(local.welcome).toEqual(welcome);
     expect([local.open, remote.open]).toEqual([true, true]);
   });
 
   it('knows a client by its lack of a node id', () => {
-    expect(dial(() => welcome, clientHello).remote.peer).toEqual({ role: 'client', nodeId: null, storeId: null, incarnation: 0 });
+    expect(dial(() => welcome, clientHello).remote.peer).toEqual({ role: 'client', nodeId: null, storeId: null, incarnation: 0, rebornAt: 0, nonce: 0 });
   });
 
   it('that is refused brings code and words to the dialer, and no open session', () => {
@@ -58,7 +58,7 @@ describe('the greeting', () => {
     const { peer, received } = acceptRaw();
     peer.send(pack([[Tag.hello, 2, 'fields', 'of', 'the', 'future', true, 1, 2, 3]]));
     environment.settle();
-    expect(received()).toEqual([[Tag.refuse, 'wrong-version', 'protocol version 2, spoken here is 1']]);
+    expect(received()).toEqual([[Tag.refuse, 'wrong-version', 'protocol version 2, spoken here is 1', 0]]);
     expect(far.ends).toEqual([{ code: 'wrong-version', message: 'protocol version 2, spoken here is 1' }]);
   });
 
@@ -68,13 +68,13 @@ describe('the greeting', () => {
     ['a ping', encodeFrame([[Tag.ping, 1]]), /without a greeting/],
     ['a welcome', encodeFrame([welcome]), /a welcome in place of a hello/],
     ['a hello with company', encodeFrame([hello, grant(1)]), /more messages/],
-    ['a node without a store', encodeFrame([[Tag.hello, 1, 'cluster-1', 'n2', null, 4, null]]), /only one of node id and store id/],
+    ['a node without a store', encodeFrame([[Tag.hello, 1, 'cluster-1', 'n2', null, 4, 0, 0, 0, null]]), /only one of node id and store id/],
     ['a large frame', encodeFrame([grant(1), [Tag.prepare, 'n', 1, 1, 1, 1, 0, new Uint8Array(limits.greetingBytesMax)]]), /a greeting of/],
   ])('that is %s ends the session', (_name, frame, reason) => {
     const { peer, received } = acceptRaw();
     peer.send(frame);
     environment.settle();
-    expect(received()).toEqual([[Tag.refuse, 'bad-message', expect.stringMatching(reason)]]);
+    expect(received()).toEqual([[Tag.refuse, 'bad-message', expect.stringMatching(reason), 0]]);
     expect(far.ends).toEqual([{ code: 'bad-message', message: expect.stringMatching(reason) as string }]);
     expect([far.opens, far.messages, environment.timers]).toEqual([[], [], 0]);
   });
@@ -207,7 +207,7 @@ describe('the end', () => {
 
   it('by a refusal with a code of a later version has no code, but its words', () => {
     const { localEnd } = dial();
-    localEnd.send(encodeFrame([[Tag.refuse, 'moon-phase', 'come back later']]));
+    localEnd.send(encodeFrame([[Tag.refuse, 'moon-phase', 'come back later', 0]]));
     environment.settle();
     expect(far.ends).toEqual([{ code: null, message: 'the peer refused: come back later' }]);
   });
