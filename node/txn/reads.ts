@@ -284,7 +284,8 @@ export class Reads {
     if (round.keys.every(isComplete)) {
       this.#rounds.delete(round);
       for (const { partition, key, version, value } of round.keys) {
-        if (version > 0 && topology.isMine(partition)) store.install(partition, key, version, value);
+        // Where there is no room, healing brings it later.
+        if (version > 0 && topology.isMine(partition) && !store.full) store.install(partition, key, version, value);
       }
       this.#repair(round);
       return round.done(round.keys.map(({ version, value }) => ({ version, value })));
