@@ -37,7 +37,7 @@ export function restore(staging: Staging, config: ClusterConfig, id: string, sta
     return table.close(() => done(error as Error));
   }
   table.close(() => {
-    markLost(disk, { above: point.incarnation, why: `it was restored from the recovery point of ${point.takenAt}` }, (error) => {
+    markLost(disk, { above: point.incarnation, why: `it was restored from the recovery point of ${point.takenAt}`, isFinal: isAlone(config) }, (error) => {
       if (error !== undefined) return done(error);
       let movedTo: string | null;
       try {

@@ -27,6 +27,8 @@ export interface Lost {
   /** The newest life that they know of; 0 if they were not asked. */
   readonly above: number;
   readonly why: string;
+  /** Nobody else has what it has forgotten, and an operator has accepted that it is lost: it goes on from what it has. */
+  readonly isFinal?: boolean;
 }
 
 export interface Facts {
@@ -60,7 +62,7 @@ export function readFacts(table: Table, expected: Identity): Facts | null {
   return {
     storeId: string(found, 'storeId'),
     incarnation: integer(incarnation, 'incarnation'),
-    lost: lost === null ? null : { above: integer(lost, 'above'), why: string(lost, 'why') },
+    lost: lost === null ? null : { above: integer(lost, 'above'), why: string(lost, 'why'), ...(lost.isFinal === true && { isFinal: true }) },
     rebornAt: reborn === null ? 0 : integer(reborn, 'at'),
     isUnfounded: read(table, 'unfounded') !== null,
     journal: { first: integer(journal, 'first'), sequence: integer(journal, 'sequence'), offset: integer(journal, 'offset') },
@@ -92,8 +94,8 @@ export function removalOf(name: 'lost' | 'unfounded'): Put {
   return [metaKey(name), null];
 }
 
-export function lostPut({ above, why }: Lost): Put {
-  return put('lost', { above, why });
+export function lostPut({ above, why, isFinal = false }: Lost): Put {
+  return put('lost', { above, why, ...(isFinal && { isFinal }) });
 }
 
 /** Marks the store on this disk, which nobody may have open, as one that has forgotten: whoever opens it next is reborn. Durable when `done` comes without an error. */

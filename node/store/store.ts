@@ -310,7 +310,7 @@ export class Store {
     const puts = openingPuts(table, this.#identity, life, facts, survey);
     if (lost === null) return puts;
     this.#runtime.log.warn({ storeId: this.storeId, incarnation: this.incarnation, why: lost.why }, 'reborn');
-    this.#doubts.doubt(Array.from({ length: this.#identity.partitions }, (_, partition) => partition), lost.why);
+    if (lost.isFinal !== true) this.#doubts.doubt(Array.from({ length: this.#identity.partitions }, (_, partition) => partition), lost.why);
     return [...puts, this.#doubts.put()];
   }
 

@@ -7,7 +7,7 @@ import { encodeKey, type Key } from '../../client/keys.ts';
 import { RealDisk } from '../../node/runtime/real-disk.ts';
 import type { Put } from '../../node/runtime/runtime.ts';
 import { dataBounds, decodeRow, keyOfDataKey } from '../../node/store/rows.ts';
-import { untilWhole, useClusters, type TestCluster } from './harness.ts';
+import { eventually, untilWhole, useClusters, type TestCluster } from './harness.ts';
 
 const makeCluster = useClusters();
 
@@ -82,6 +82,53 @@ describe('recovery points', () => {
     expect((await db.recoveryPoints()).map(({ points }) => points.map(({ name }) => name))).toEqual([['two'], ['two'], ['two']]);
     for (const wrong of [['checkpoint'], ['checkpoint', '--list', 'x'], ['checkpoint', '--remove', '--all'], ['checkpoint', 'x', '--all', '--node', 'n1']]) expect(await cluster.dtp(...wrong)).toMatchObject({ code: 64 });
     expect(await cluster.dtp('checkpoint', '../x', '--node', 'n1')).toMatchObject({ code: 65 });
+  });
+
+  it('of long ago bring nothing back: the node heals forward to the present', async () => {
+    const { cluster, db } = await start();
+    const keys = Array.from({ length: 60 }, (_, i): Key => ['item', i]);
+    await db.transaction((tx) => keys.forEach((key, i) => tx.set(key, `old ${i}`)));
+    await db.checkpoint('n1', 'old');
+    for (const [i, key] of keys.entries()) {
+      if (i % 3 === 0) await db.delete(key);
+      if (i % 3 === 1) await db.set(key, `new ${i}`);
+    }
+    await db.set('later', 'x');
+    expect(await cluster.dtp('restore', '--node', 'n1', '--from', 'old')).toMatchObject({ code: 73, stderr: expect.stringContaining('in use by another process') });
+    await cluster.node('n1').stop();
+    expect(await cluster.dtp('restore', '--node', 'n1', '--from', 'none')).toMatchObject({ code: 64 });
+    expect(await cluster.dtp('restore', '--node', 'n2', '--from', path.join(cluster.dataDirectory, 'n1', 'recovery-points', 'old'))).toMatchObject({ code: 73 });
+    const restored = await cluster.dtp('restore', '--node', 'n1', '--from', 'old');
+    expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining('60 keys (deleted ones included)') });
+    expect(readdirSync(path.join(cluster.dataDirectory, 'n1')).filter((name) => name.startsWith('replaced-'))).toHaveLength(1);
+    expect((await versionsIn(path.join(cluster.dataDirectory, 'n1'))).size).toBe(60);
+
+    await cluster.node('n1').start();
+    await untilWhole(db);
+    await eventually('n1 is sure again of all of its partitions', async () => {
+      const [first] = await db.status();
+      return first?.reachable === true && first['doubtful'] === null;
+    }, 60_000);
+    expect(await cluster.dtp('verify')).toMatchObject({ code: 0, stdout: expect.stringContaining('All replicas are identical') });
+    const values = await db.getMany(keys);
+    expect(values).toEqual(keys.map((_, i) => [undefined, `new ${i}`, `old ${i}`][i % 3]));
+    expect(await db.get('later')).toBe('x');
+  });
+
+  it('of a node that is alone go on from what they have, if that is accepted', async () => {
+    const { cluster, db } = await start({ nodes: 1 });
+    await db.set('early', 1);
+    await db.checkpoint('n1', 'p');
+    await db.set('late', 1);
+    await cluster.node('n1').stop();
+    expect(await cluster.dtp('restore', '--node', 'n1', '--from', 'p')).toMatchObject({ code: 64, stderr: expect.stringContaining('--accept-loss') });
+    expect(await cluster.dtp('restore', '--node', 'n1', '--from', 'p', '--accept-loss')).toMatchObject({ code: 0, stdout: expect.stringContaining('what was written after that moment is lost') });
+    await cluster.node('n1').start();
+    await untilWhole(db);
+    expect([await db.get('early'), await db.get('late')]).toEqual([1, undefined]);
+    await db.set('late', 2);
+    expect(await db.get('late')).toBe(2);
+    expect(await cluster.dtp('verify')).toMatchObject({ code: 0 });
   });
 
   it('that are damaged are refused, and nothing is changed', async () => {
