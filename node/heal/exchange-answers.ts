@@ -15,8 +15,8 @@ export interface AnswersOptions {
   readonly collectedOf: (partition: number) => number;
 }
 
-/** Rows gone through for one answer: a few milliseconds of work. */
-const rowsMax = 1_024;
+/** Rows gone through for one answer, and then taken in: either is a few milliseconds of work. */
+const rowsMax = 512;
 const digestBytes = 16;
 const nothing = new Uint8Array(0);
 

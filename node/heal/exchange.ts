@@ -168,7 +168,8 @@ export class Exchange {
   }
 
   #doubtful(shared: readonly number[]): number[] {
-    return shared.filter((partition) => !this.#options.store.doubts.isSure(partition));
+    const { doubts } = this.#options.store;
+    return doubts.count === 0 ? [] : shared.filter((partition) => !doubts.isSure(partition));
   }
 
   #begin(peer: string, course: Course): void {

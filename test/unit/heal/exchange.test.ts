@@ -91,7 +91,7 @@ describe('an exchange', () => {
     pair.connect();
     pair.heal();
     for (const [, , leaves] of pair.saidWith(Tag.list)) expect(leaves.length / 4).toBeLessThanOrEqual(256);
-    for (const [, , , news] of pair.saidWith(Tag.listed)) expect(news.length / 3).toBeLessThanOrEqual(1_024);
+    for (const [, , , news] of pair.saidWith(Tag.listed)) expect(news.length / 3).toBeLessThanOrEqual(512);
     expect(pair.a.exchange.counters.keysPulled).toBe(5_000);
     expect(pair.carried.length, 'each key came once').toBe(5_000);
   });
