@@ -57,15 +57,14 @@ describe('an exchange of replicas that differ', () => {
     expect(pair.a.exchange.counters.exchanges - rounds, 'ever more seldom').toBeLessThan(25);
   });
 
-  it('in fingerprints that look the same finds it the next time', () => {
-    for (let seed = 0; seed < 5; seed++) {
-      const pair = new Pair(viewOf(2, 2, 1_024));
-      const keys = keysIn(pair.a.replica.topology, 5, 3_000);
-      for (const [i, key] of keys.entries()) for (const side of [pair.a, pair.b]) side.write(key, side === pair.a && i % 3 === seed % 3 ? 1 + i : 10_000 + i);
-      for (const side of [pair.a, pair.b]) for (const key of keys.slice(0, 100)) side.write(key, 1e6);
-      pair.connect();
-      pair.heal();
-    }
+  it('in a third of what is old, in leaves whose newest is the same, finds all of it', () => {
+    const pair = new Pair(viewOf(2, 2, 1_024));
+    const keys = keysIn(pair.a.replica.topology, 5, 600);
+    for (const [i, key] of keys.entries()) for (const side of [pair.a, pair.b]) side.write(key, side === pair.a && i % 3 === 1 ? 1 + i : 10_000 + i);
+    for (const side of [pair.a, pair.b]) for (const key of keys.slice(0, 100)) side.write(key, 1e6);
+    pair.connect();
+    pair.heal();
+    expect(new Set(pair.carried).size, 'nothing comes twice').toBe(pair.carried.length);
   });
 });
 
