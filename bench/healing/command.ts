@@ -30,6 +30,7 @@ interface Options {
   readonly windowSeconds: number;
   readonly rate: number;
   readonly restarts: number;
+  readonly emptyDisk: boolean;
   readonly out: string;
 }
 
@@ -47,10 +48,11 @@ const agreementTimeoutMs = 120_000;
 const missedCallers = 64;
 const fullestSeconds = 10;
 const foregroundKeys = 10_000;
-const missedKeys = 100_000;
+const missedKeysMax = 100_000;
 
 async function onOneCluster(options: Options, results: Results): Promise<void> {
   const { keys, valueBytes } = options;
+  const missedKeys = Math.min(missedKeysMax, keys);
   const cluster = await LocalCluster.start();
   const address = { target: 'dtp', urls: cluster.urls } as const;
   const session = await dtp.connect(address);
@@ -82,8 +84,8 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
       }));
     }
     if (foreground !== null) results.foreground = await watchForeground(stage, foreground, { rounds: options.rounds, windowMs: options.windowSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
-    say('Emptying a disk ...');
-    told(await loseDisk(stage, (missed === null ? 0 : missedKeys) + (foreground === null ? 0 : foregroundKeys)));
+    if (options.emptyDisk) say('Emptying a disk ...');
+    if (options.emptyDisk) told(await loseDisk(stage, (missed === null ? 0 : missedKeys) + (foreground === null ? 0 : foregroundKeys)));
     say('Comparing all replicas, and reading every value ...');
     await agreement(db, performance.now(), agreementTimeoutMs);
     for (const each of loads) results.faults.push(...(await each.verify()));
@@ -132,6 +134,7 @@ export function registerHealing(program: Command): void {
     .option('--window-seconds <n>', 'of a window without healing', whole(1, 600), 5)
     .option('--rate <n>', 'transfers a second in those', whole(1, 1_000_000), 500)
     .option('--restarts <n>', 'after SIGKILL with a large journal; 0 to leave them out', whole(0, 100), 5)
+    .option('--no-empty-disk', 'leave that out')
     .option('--out <directory>', 'where healing.json is written', 'bench-results')
     .action(async (options: Options) => {
       process.exitCode = await measure(options);

@@ -10,11 +10,13 @@ function isNumeric(cell: string): boolean {
   return /^([<>≤≥] )?[-–]?[\d,.]+( [a-zµ%/]+)?$/.test(cell);
 }
 
-/** 12345.6 as 12,346; what is below ten keeps one decimal. */
+/** 12345.6 as 12,346; what is below ten keeps one decimal; what is not known is a dash. */
 export function number(value: number): string {
+  if (Number.isNaN(value)) return '–';
   return Math.abs(value) < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.round(value).toLocaleString('en-US');
 }
 
 export function milliseconds(value: number): string {
+  if (Number.isNaN(value)) return '–';
   return value >= 10_000 ? `${(value / 1_000).toFixed(1)} s` : `${number(value)} ms`;
 }

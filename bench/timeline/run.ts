@@ -6,8 +6,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Stand } from '../figures/measure.ts';
-import { longestMs, percentileMs } from '../load/histogram.ts';
-import { inWindow, type Slot } from '../load/recorder.ts';
+import { decode, longestMs, percentileMs } from '../load/histogram.ts';
+import { inWindow, slotMs, type Slot } from '../load/recorder.ts';
 import type { TargetName } from '../targets/target.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
 
@@ -27,7 +27,7 @@ export interface FaultEvent {
 }
 
 export interface FaultFigure extends FaultEvent {
-  /** The longest that a call took which ended between the fault and the next one: the pause that clients saw. */
+  /** The longest that a call took which was due between the calm before it and the next one, and ended after it: the pause that clients saw. */
   readonly pauseMs: number;
   readonly errors: number;
   /** Of the calm before, and of the time from the fault until it was back. */
@@ -101,8 +101,19 @@ export function figureOf(event: FaultEvent, slots: readonly Slot[], calmMs: numb
   const [calm, away, all] = [inWindow(slots, atMs - calmMs, atMs), inWindow(slots, atMs, backAtMs), inWindow(slots, atMs, untilMs)];
   return {
     ...event,
-    pauseMs: longestMs(all.histogram), errors: all.errors,
+    pauseMs: pauseOf(event, slots, calmMs), errors: all.errors,
     calmP99Ms: percentileMs(calm.histogram, 99), awayP99Ms: percentileMs(away.histogram, 99),
     calmPerSecond: calm.calls / calm.seconds, awayPerSecond: away.calls / away.seconds,
   };
+}
+
+/** However late it ended: a stall may outlast the time in which it is watched, and is not the next fault's then. */
+function pauseOf({ atMs, untilMs }: FaultEvent, slots: readonly Slot[], calmMs: number): number {
+  const longest = slots.filter(({ number }) => (number + 1) * slotMs > atMs).map(({ number, histogram }) => {
+    const tookMs = longestMs(decode(histogram));
+    const dueAtMs = (number + 1) * slotMs - tookMs;
+    return dueAtMs >= atMs - calmMs && dueAtMs < untilMs ? tookMs : Number.NaN;
+  });
+  const known = longest.filter(Number.isFinite);
+  return known.length === 0 ? Number.NaN : Math.max(...known);
 }

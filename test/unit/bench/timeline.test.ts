@@ -28,6 +28,14 @@ describe('a fault', () => {
     expect(figure.awayP99Ms).toBeGreaterThan(495);
   });
 
+  it('that outlasts the time in which it is watched is its own, not the next one\'s', () => {
+    const late = [...slots.slice(0, 10), slot(40, 300, 2_900)];
+    const next = { ...event, atMs: 36 * slotMs, backAtMs: 38 * slotMs, untilMs: 50 * slotMs };
+    expect(figureOf(event, late, 1_000)).toMatchObject({ awayPerSecond: 0, awayP99Ms: Number.NaN });
+    expect(figureOf(event, late, 1_000).pauseMs).toBeGreaterThan(2_880);
+    expect(figureOf(next, late, 1_000).pauseMs).toBeNaN();
+  });
+
   const timeline: Timeline = { target: 'dtp', version: '1', faults: [figure, { ...figure, agreedAfterMs: null }], slots, wrong: ['key 1 is lost'] };
 
   it('is told in a row; an agreement that nobody saw is not made up', () => {
