@@ -34,7 +34,7 @@ export const errorCodes = {
   'wrong-version': { definite: true, retryable: false, advice: 'Client and nodes must speak the same protocol version; upgrade the older one.' },
   'wrong-cluster': { definite: true, retryable: false, advice: 'This address belongs to another cluster; check the configuration.' },
   'wrong-node': { definite: true, retryable: false, advice: 'Another node answers at this address; check the addresses in the configuration.' },
-  'stale-incarnation': { definite: true, retryable: false, advice: 'The node’s disk was lost or rolled back, so it may have forgotten votes. Replace it by a new node; do not let it serve as its former self.' },
+  'stale-incarnation': { definite: true, retryable: false, advice: 'The node’s disk was lost or rolled back, so it has forgotten what it did. It begins a new life by itself, and learns from the others what it lacks.' },
 } as const satisfies Record<string, { definite: boolean; retryable: boolean; advice: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;
