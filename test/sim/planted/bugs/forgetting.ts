@@ -5,7 +5,7 @@ export const forgettingBugs: readonly PlantedBug[] = [
   {
     name: 'reborn-votes-at-once',
     wrong: 'A node that has lost its memory is sure of what little it has.',
-    patches: [{ module: 'node/store/store.ts', find: '    this.#doubts.doubt(Array.from({ length: this.#identity.partitions }, (_, partition) => partition), lost.why);\n', replace: '' }],
+    patches: [{ module: 'node/store/store.ts', find: 'if (lost.isFinal !== true) this.#doubts.doubt(', replace: 'if (lost.above < 0) this.#doubts.doubt(' }],
   },
   {
     name: 'one-witness-is-enough',
