@@ -46,6 +46,9 @@ export class RecoveryPoints {
     // Asking for the one under way again is no fault: whoever lost the answer to the first question can't know.
     if (!isUnderWay) {
       if (disk.copies().some((copy) => copy.name === name)) return fail(client, request, 'point-exists', `there is a recovery point ${name} on this node already`);
+      // It would wait for a checkpoint, and so for the disk.
+      const { state, problem } = store.trouble.status;
+      if (state !== 'sound') return fail(client, request, 'disk-failed', `the disk of this node takes no writes now: ${problem ?? 'no reason is known'}`);
       const begunAtMs = Math.floor(wallMs());
       this.#attempt = { name, begunAtMs, error: null };
       store.atRest((rest, resume) => during(() => this.#copy(name, begunAtMs, rest, resume)));

@@ -98,6 +98,20 @@ describe('keeping a recovery point', () => {
     expect(store.stats.checkpoints).toBe(checkpoints + 1);
   });
 
+  it('is refused while the disk takes no writes', () => {
+    const { runtime, owner, answers, keep } = desk();
+    runtime.tableError = new Error('read-only file system');
+    owner.commit('a', 1, 'x');
+    runtime.advance(3_000);
+    keep('one');
+    expect(answers.pop()).toMatchObject([Tag.failed, 1, 'disk-failed', expect.stringContaining('read-only file system')]);
+    runtime.tableError = null;
+    runtime.advance(5_000);
+    keep('one');
+    runtime.settle();
+    expect(runtime.store.copies.has('one')).toBe(true);
+  });
+
   it('ends with the store: what is closed meanwhile takes its last checkpoint after the copy has begun', () => {
     const { runtime, store, owner, keep } = desk();
     owner.commit('x', 1, '1');
