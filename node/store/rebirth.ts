@@ -11,8 +11,8 @@ import { ownerBounds, suffixOfOwnerKey } from './rows.ts';
 import { replaceNode, StoreError } from './store-error.ts';
 import { segmentBehind, surveyJournal, type Survey } from './survey.ts';
 
-/** What the owner of the journal persists of transactions. */
-const forgotten = ['life/', 'chunk/', 'expired/'];
+/** What the owner of the journal persists of transactions; and of from where on it knows those of others, for it does not any more. */
+const forgotten = ['life/', 'chunk/', 'expired/', 'fences'];
 
 export function isForgotten(suffix: string): boolean {
   return forgotten.some((prefix) => suffix.startsWith(prefix));

@@ -4,7 +4,8 @@
  *
  * A *fence* is told by a coordinator after the rebirth: no transaction of that life with that number, or a later one, had
  * begun. What lies before it, the former self may have voted on, promised or accepted; about that there is nothing true
- * to say. Without a fence of a coordinator that goes for all its transactions. So a fence may be lost and told anew, higher.
+ * to say. Without a fence of a coordinator that goes for all its transactions. So a fence may be lost and told anew, higher;
+ * and it must be lost with the next rebirth, for the life that it began is then among those of which nothing is known.
  */
 import type { TxnId } from '../../client/wire/messages.ts';
 import { succeeds, type Floor, type Life } from '../cluster/succession.ts';
@@ -18,8 +19,9 @@ interface Fence {
 export interface StoredFloors {
   /** Fields are missing where a version of the program without rebirth wrote it. */
   readonly floors: [string, Pick<Floor, 'storeId' | 'incarnation'> & Partial<Floor>][];
-  readonly fences?: [string, Fence][];
 }
+
+export type StoredFences = [string, Fence][];
 
 export class Floors {
   readonly #floors = new Map<string, Floor>();
@@ -29,6 +31,7 @@ export class Floors {
   /** How often that has changed. */
   rebirthCount = 0;
   changed = false;
+  fencesChanged = false;
 
   of(node: string): Floor | null {
     return this.#floors.get(node) ?? null;
@@ -53,7 +56,7 @@ export class Floors {
   fence(node: string, incarnation: number, number: number): void {
     if (this.#fences.has(node)) return;
     this.#fences.set(node, { incarnation, number });
-    this.changed = true;
+    this.fencesChanged = true;
   }
 
   isFenced(node: string): boolean {
@@ -68,11 +71,18 @@ export class Floors {
   }
 
   stored(): StoredFloors {
-    return { floors: [...this.#floors], fences: [...this.#fences] };
+    return { floors: [...this.#floors] };
   }
 
-  restore({ floors, fences = [] }: StoredFloors): void {
+  restore({ floors }: StoredFloors): void {
     for (const [node, floor] of floors) this.#set(node, { rebornAt: 0, nonce: 0, position: 0, ...floor });
+  }
+
+  storedFences(): StoredFences {
+    return [...this.#fences];
+  }
+
+  restoreFences(fences: StoredFences): void {
     for (const [node, { incarnation, number }] of fences) this.#fences.set(node, { incarnation, number });
   }
 

@@ -8,7 +8,7 @@
  */
 import type { TxnId } from '../../client/wire/messages.ts';
 import type { Floor, Life as NodeLife } from '../cluster/succession.ts';
-import { Floors, type StoredFloors } from './floors.ts';
+import { Floors, type StoredFences, type StoredFloors } from './floors.ts';
 import type { TxnRecord } from './record.ts';
 
 export class Life {
@@ -103,6 +103,8 @@ export class Lives {
     }
     if (this.#closedChanged || this.floors.changed) puts.push(['floors', json({ ...this.floors.stored(), closedBelow: [...this.#closedBelow] })]);
     this.#closedChanged = this.floors.changed = false;
+    if (this.floors.fencesChanged) puts.push(['fences', json(this.floors.storedFences())]);
+    this.floors.fencesChanged = false;
     return puts;
   }
 
@@ -112,6 +114,10 @@ export class Lives {
     if (kind === 'life' && node !== undefined) {
       const { watermark, exceptions } = JSON.parse(value.toString()) as { watermark: number; exceptions: number[] };
       this.of(node, Number(incarnation)).mark(watermark, exceptions);
+      return true;
+    }
+    if (kind === 'fences') {
+      this.floors.restoreFences(JSON.parse(value.toString()) as StoredFences);
       return true;
     }
     if (kind !== 'floors') return false;
