@@ -89,6 +89,8 @@ export class Participant {
     const floor = this.#ledger.lives.floorOf(node)?.incarnation ?? 0;
     if ((known !== undefined && known.promised.round > 0) || incarnation < floor) return this.#voteNo(from, id, Vote.superseded, 0);
     if (epoch !== this.#topology.epoch) return this.#voteNo(from, id, Vote.wrongView, this.#topology.epoch);
+    // This life was not asked before, so there was no OK vote; but its former self may have promised never to give one.
+    if (this.#ledger.hasForgotten(id)) return this.#voteNo(from, id, Vote.unsure, 0);
     if (told !== undefined && this.#gate?.isOpenTo(told) === false) return this.#voteNo(from, id, Vote.unsure, 0);
     // A prepare that waited for room may have been overtaken by the coordinator's proposal; it has a vote all the same.
     invariant(known === undefined || known.timestamp === 0, `a second prepare for ${formatTxnId(id)}`);
