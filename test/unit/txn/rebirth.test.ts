@@ -60,6 +60,7 @@ describe('floors', () => {
     floors.fence('n3', 9, 2_049);
     const again = new Floors();
     again.restore(JSON.parse(JSON.stringify(floors.stored())) as ReturnType<Floors['stored']>);
+    again.restoreFences(JSON.parse(JSON.stringify(floors.storedFences())) as ReturnType<Floors['storedFences']>);
     expect([again.of('n2'), [...again.rebirths], again.isFenced('n3'), again.isFenced('n2')]).toEqual([floors.of('n2'), [['n2', 20]], true, false]);
     const before3 = (incarnation: number, number: number): boolean => again.isBeforeFence({ node: 'n3', incarnation, number });
     expect([before3(3, 9_999), before3(4, 1_024), before3(4, 1_025), before3(5, 1)]).toEqual([true, true, false, false]);
@@ -145,11 +146,26 @@ describe('a node that was reborn', () => {
     expect(say(replica, [Tag.recover, ...old, 1, 'n3', 7])).toEqual([[Tag.decide, ...old, 90, null]]);
   });
 
-  it('speaks of old ones that it voted on in its new life', () => {
+  it('votes on none that its former self may have promised not to vote for', () => {
     const replica = reborn();
     for (let partition = 0; partition < 16; partition++) replica.store.doubts.trust(partition);
-    expect(say(replica, [Tag.prepare, ...old, 7, 50, 0, bodyOf({}, { [a]: 'z' })])).toMatchObject([[Tag.vote, ...old, Vote.ok]].map((vote) => [...vote, expect.any(Number), null, null]));
-    expect(say(replica, [Tag.recover, ...old, 1, 'n3', 7])[0]?.slice(0, 7)).toEqual([Tag.promise, ...old, 1, 'n3', Vote.ok]);
+    replica.ledger.lives.floors.fence('n2', 4, 1_025);
+    const prepare = (id: readonly [string, number, number]): Message => [Tag.prepare, ...id, 7, 50, 0, bodyOf({}, { [a]: 'z' })];
+    expect(say(replica, prepare(old))[0]?.slice(0, 5)).toEqual([Tag.vote, ...old, Vote.unsure]);
+    expect(say(replica, prepare(fresh))[0]?.slice(0, 5)).toEqual([Tag.vote, ...fresh, Vote.ok]);
+    expect(say(replica, [Tag.recover, ...fresh, 1, 'n3', 7])[0]?.slice(0, 7)).toEqual([Tag.promise, ...fresh, 1, 'n3', Vote.ok]);
+  });
+
+  it('that is reborn once more has forgotten where the fences of the life before stood', () => {
+    const first = reborn();
+    first.ledger.lives.floors.fence('n2', 4, 1_025);
+    first.runtime.advance(10_000);
+    first.settle();
+    const again = first.crash(1);
+    expect(again.ledger.lives.floors.isFenced('n2')).toBe(true);
+    const second = reborn(again, 2 ** 40);
+    expect(second.ledger.lives.floors.isFenced('n2')).toBe(false);
+    expect(say(second, [Tag.recover, ...fresh, 1, 'n3', 7])).toEqual([[Tag.forgot, ...fresh, 1, 'n3']]);
   });
 
   it('does not take for aborted what it has no outcome of', () => {
