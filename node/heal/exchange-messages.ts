@@ -60,3 +60,11 @@ function shortened(digests: Buffer, salt: number): Buffer {
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
+
+/** What a message of healing takes in a frame, for the accounts. Keys are counted as if they were ASCII. */
+export function bytesOf(part: unknown): number {
+  if (typeof part === 'number') return part < 0x80 ? 1 : part < 0x100 ? 2 : part < 0x1_0000 ? 3 : part < 0x1_0000_0000 ? 5 : 9;
+  if (typeof part === 'string') return part.length + (part.length < 0x20 ? 1 : 2);
+  if (part instanceof Uint8Array) return part.length + (part.length < 0x100 ? 2 : part.length < 0x1_0000 ? 3 : 5);
+  return Array.isArray(part) ? part.reduce<number>((sum, each) => sum + bytesOf(each), part.length < 0x10 ? 1 : 3) : 1;
+}

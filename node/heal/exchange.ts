@@ -9,14 +9,13 @@
  * cost proportional to what differs, nobody looks closely while somebody else is about to change what he would see: the side that has
  * just come to life asks first, who is being asked waits, and who is behind says so to third ones.
  */
-import { estimatedBytes } from '../../client/wire/codec.ts';
 import { Tag, type Key, type Message, type Repair, type Value, type Version } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { Log } from '../runtime/runtime.ts';
 import type { Store } from '../store/store.ts';
 import { Answers, type AnswersOptions } from './exchange-answers.ts';
-import { answerTo, sharedWith, type Answer, type Question } from './exchange-messages.ts';
+import { answerTo, bytesOf, sharedWith, type Answer, type Question } from './exchange-messages.ts';
 import { Walk, type WalkOptions } from './exchange-walk.ts';
 import type { Pacer } from './pacer.ts';
 
@@ -324,13 +323,13 @@ export class Exchange {
   #send(to: string, message: Message): void {
     const { outbox, pacer } = this.#options;
     if (!outbox.send(to, message)) return;
-    const bytes = estimatedBytes(message);
+    const bytes = bytesOf(message);
     this.counters.bytesSent += bytes;
     pacer.spent(bytes);
   }
 
   #received(message: Message): void {
-    const bytes = estimatedBytes(message);
+    const bytes = bytesOf(message);
     this.counters.bytesReceived += bytes;
     this.#options.pacer.spent(bytes);
   }

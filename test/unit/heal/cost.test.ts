@@ -39,6 +39,9 @@ describe('healing', () => {
     pair.heal();
     pair.run(3_000);
     expect(pair.bytesSaid / bytesThatDiffer).toBeLessThan(atMost);
+    const counted = pair.a.exchange.counters.bytesSent + pair.b.exchange.counters.bytesSent;
+    // Each was said in a frame of its own.
+    expect(Math.abs(counted / (pair.bytesSaid - pair.said.length) - 1), 'what is counted is what was said').toBeLessThan(0.01);
     expect(new Set(pair.carried).size, 'nothing comes twice').toBe(pair.carried.length);
   });
 
