@@ -97,6 +97,8 @@ const store = section({
 const healing = section({
   /** Of a node's comparing and catching up with the others, sent and received, when it has nothing else to do; under load it takes less. A quarter of a gigabit link: 100 GB in an hour. */
   bytesPerSecondMax: whole(64 * 1_024, 65_536 * MiB).default(32 * MiB),
+  /** Everything on the disk is read again and checked once in this time. A day: damage doesn't wait for years until the other copies are bad too, and of 100 GB it reads a little more than a megabyte a second. */
+  scrubIntervalMs: whole(100, 31_536_000_000).default(86_400_000),
 });
 
 const node = section({

@@ -93,7 +93,7 @@ export class Node {
 
   /** What `dtp status` shows. */
   get status(): Record<string, unknown> {
-    const { coordinator, participant, commits, recovery, blocked, peers, exchange, collection, reads } = this.#parts as Parts;
+    const { coordinator, participant, commits, recovery, blocked, peers, exchange, collection, scrub, reads } = this.#parts as Parts;
     return {
       id: this.#topology.self,
       incarnation: this.#store.incarnation,
@@ -123,6 +123,7 @@ export class Node {
       messages: peers.sent,
       lag: { ...exchange.lag, ...exchange.counters, peers: exchange.agreements },
       tombstones: { kept: this.#store.versions.tombstones.keptTotal, collected: collection.counters.tombstonesCollected, rounds: collection.counters.rounds },
+      scrub: { ...scrub.counters },
       /** Equal on nodes that replicate the same partitions and hold the same versions. */
       digest: Buffer.from(this.#store.digest()).toString('hex'),
       store: this.#store.stats,
@@ -330,7 +331,7 @@ export class Node {
     const { tickIntervalMs } = this.#config.timing;
     this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
     this.#loopback.during(() => {
-      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.pacer, this.#part.exchange, this.#part.collection]) part.tick();
+      for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.pacer, this.#part.exchange, this.#part.collection, this.#part.scrub]) part.tick();
       this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();

@@ -11,6 +11,7 @@ import { Exchange } from './heal/exchange.ts';
 import { Founding } from './heal/founding.ts';
 import { Pacer } from './heal/pacer.ts';
 import { RecoveryPoints } from './heal/recovery-points.ts';
+import { Scrub } from './heal/scrub.ts';
 import { Vouching } from './heal/vouching.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import type { Store } from './store/store.ts';
@@ -68,6 +69,7 @@ export interface Parts {
   readonly doubt: Doubt;
   readonly vouching: Vouching;
   readonly collection: Collection;
+  readonly scrub: Scrub;
   readonly recoveryPoints: RecoveryPoints;
   readonly audits: Audits;
 }
@@ -121,11 +123,13 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
     collectedOf: (partition) => (store.doubts.isSure(partition) ? store.versions.tombstones.collected(partition) : 0),
     passed: (peer, partition, ordinal, collected) => {
       if (collection.passed(partition, collected)) doubt.passed(peer, partition, ordinal);
+      else exchange.hurry(peer);
     },
     vanished: (partition, collected, keys) => collection.vanished(partition, collected, keys),
     missed: (partition, key) => collection.missed(partition, key),
   });
   const collection = new Collection({ ...shared, intervalMs: timing.tombstoneCollectionIntervalMs });
+  const scrub = new Scrub({ ...shared, intervalMs: healing.scrubIntervalMs });
   const vouching = new Vouching({ ...shared, nextNumber: () => commits.nextNumber });
   const doubt = new Doubt({ ...shared, hurry: (peer) => exchange.hurry(peer), doubted: (partition) => vouching.doubted(partition) });
   const orphans = new Orphans({ ...shared, recovery, isRunning: (number) => coordinator.isRunning(number) });
@@ -145,5 +149,5 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
   store.intake.onRelief = () => during(hurry);
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, recoveryPoints, audits };
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, scrub, recoveryPoints, audits };
 }

@@ -101,6 +101,12 @@ export class Digests implements Tree {
     return (this.#roots[partition] ??= mix(this.leaves(partition)));
   }
 
+  /** Are these the lanes of the branch's leaves? */
+  branchIs(partition: number, branch: number, lanes: BigUint64Array): boolean {
+    const from = (partition * this.leavesPerPartition + branch * fanout) * 2;
+    return lanes.every((lane, i) => lane === this.#lanes[from + i]);
+  }
+
   /** The sum of a partition's leaves, for who keeps account of single changes. */
   sum(partition: number): { a: bigint; b: bigint } {
     let a = 0n;

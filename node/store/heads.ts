@@ -26,6 +26,10 @@ export class HeadCache {
     return this.#heads.get(key);
   }
 
+  clear(): void {
+    this.#heads.clear();
+  }
+
   set(key: Key, head: Head): void {
     this.#heads.set(key, head);
   }

@@ -183,7 +183,7 @@ export class Store {
   }
 
   /** What else there is to ask about versions, and what is done with those that were deleted. Once the store is open, or is being replayed. */
-  get versions(): Pick<Versions, 'newerThan' | 'isNewer' | 'collect' | 'remove' | 'tombstones' | 'cuts'> {
+  get versions(): Pick<Versions, 'newerThan' | 'isNewer' | 'collect' | 'remove' | 'check' | 'tombstones' | 'cuts'> {
     return this.#versions;
   }
 
@@ -287,6 +287,7 @@ export class Store {
     const life = nextLife(facts, () => this.#runtime.randomUint32(), asNumber(survey.end));
     this.#standing = new Standing(life, facts === null || (facts.isUnfounded && lost === null), this.#doubts, this.#tableWriter);
     this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damage.found(partition, error));
+    for (const partition of this.#versions.tombstones.damaged) this.doubt(partition, 'its record of what was deleted was damaged');
     for (const { key, value } of table.range(...ownerBounds)) {
       const suffix = suffixOfOwnerKey(key);
       if (lost === null || !isForgotten(suffix)) ownerState(suffix, bookkeepingValue(key, value));
@@ -307,7 +308,7 @@ export class Store {
       untrimmed: (error) => this.#runtime.log.warn({ error: String(error) }, 'journal files can’t be removed'),
       written: () => this.#relieve(),
     }, this.#options, survey);
-    const puts = openingPuts(table, this.#identity, life, facts, survey);
+    const puts = [...openingPuts(table, this.#identity, life, facts, survey), ...this.#versions.damagedDigests];
     if (lost === null) return puts;
     this.#runtime.log.warn({ storeId: this.storeId, incarnation: this.incarnation, why: lost.why }, 'reborn');
     if (lost.isFinal !== true) this.#doubts.doubt(Array.from({ length: this.#identity.partitions }, (_, partition) => partition), lost.why);

@@ -9,8 +9,7 @@
  * Both the number and the count of tombstones are kept beside the data in the table, where they change with it.
  */
 import type { Put, Table } from '../runtime/runtime.ts';
-import { bookkeepingPut, bookkeepingValue, tombstoneBounds, tombstoneKey } from './rows.ts';
-import { replaceNode, StoreError } from './store-error.ts';
+import { bookkeepingPut, soundValue, tombstoneBounds, tombstoneKey } from './rows.ts';
 
 const recordBytes = 12;
 
@@ -23,16 +22,20 @@ export class Tombstones {
   /** Partitions whose record in the table is not as it should be. */
   readonly #changed = new Set<number>();
   #keptTotal = 0;
+  /** Partitions whose record could not be read back: what became of keys that are absent there is not known any more. */
+  readonly damaged = new Set<number>();
 
-  /** Takes back what the table has. Throws StoreError 'corrupt-table'. */
+  /** Takes back what the table has. */
   constructor(table: Table, partitions: number) {
     this.#collected = new Float64Array(partitions);
     this.#kept = new Int32Array(partitions);
     for (const { key, value: row } of table.range(...tombstoneBounds)) {
-      const value = bookkeepingValue(key, row);
       const partition = key.length === 3 ? key.readUInt16BE(1) : partitions;
-      if (partition >= partitions || value.length !== recordBytes) {
-        throw new StoreError('corrupt-table', `the tombstone record ${key.toString('hex')} (hex) of the data table can't be read. ${replaceNode}`, { row: key.toString('hex') });
+      if (partition >= partitions) continue;
+      const value = soundValue(key, row);
+      if (value === null || value.length !== recordBytes) {
+        this.damaged.add(partition);
+        continue;
       }
       this.#collected[partition] = value.readDoubleLE(0);
       this.#kept[partition] = value.readUInt32LE(8);

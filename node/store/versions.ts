@@ -11,8 +11,8 @@ import { branchBytes, digestBytes, Digests, fanout } from './digests.ts';
 import { checksumOf, itemOf, slotOf, slots } from './hash.ts';
 import { absent, HeadCache, isTombstone } from './heads.ts';
 import { Overlay, type OverlayEntry } from './overlay.ts';
-import { bookkeepingPut, bookkeepingValue, dataBehind, dataFrom, dataKey, dataTo, decodeRow, digestBounds, digestKey, keyOfDataKey, looksLikeTombstone, placeOfDigestKey, type Row } from './rows.ts';
-import { StoreError, type CorruptValue } from './store-error.ts';
+import { bookkeepingPut, dataBehind, dataFrom, dataKey, dataTo, decodeRow, digestBounds, digestKey, keyOfDataKey, looksLikeTombstone, placeOfDigestKey, soundValue, type Row } from './rows.ts';
+import type { CorruptValue } from './store-error.ts';
 import { Tombstones } from './tombstones.ts';
 import type { Entry, Head } from './types.ts';
 
@@ -26,6 +26,8 @@ export class Versions {
   readonly tableDigests: Digests;
   readonly tombstones: Tombstones;
   readonly cuts: Cuts;
+  /** What must be written in place of digests that could not be read back. */
+  readonly damagedDigests: Put[] = [];
   readonly #partitionOf: (key: Key) => number;
   readonly #damaged: (partition: number, error: CorruptValue) => void;
 
@@ -40,14 +42,24 @@ export class Versions {
     this.#partitionOf = partitionOf;
     this.#damaged = damaged;
     for (const { key, value: row } of table.range(...digestBounds)) {
-      const value = bookkeepingValue(key, row);
       const place = placeOfDigestKey(key);
-      if (place === null || place.partition >= partitions || place.branch >= this.digests.branchesPerPartition || value.length !== branchBytes) {
-        throw new StoreError('corrupt-table', `the digest record ${key.toString('hex')} of the data table can't be read. Nothing was changed.`);
-      }
-      this.digests.load(place.partition, place.branch, value);
-      this.tableDigests.load(place.partition, place.branch, value);
+      const isKnown = place !== null && place.partition < partitions && place.branch < this.digests.branchesPerPartition;
+      const value = isKnown ? soundValue(key, row) : null;
+      if (!isKnown) this.damagedDigests.push([key, null]);
+      else if (value?.length !== branchBytes) this.damagedDigests.push(this.#rebuildBranch(place.partition, place.branch));
+      else for (const digests of [this.digests, this.tableDigests]) digests.load(place.partition, place.branch, value);
     }
+  }
+
+  /** From the rows, each of which has a checksum of its own. A row that is missing among them is not found out by this; others have it. */
+  #rebuildBranch(partition: number, branch: number): Put {
+    for (let leaf = branch * fanout; leaf < (branch + 1) * fanout; leaf++) {
+      for (const [key, { version, checksum, tombstone }] of this.#rows(partition, leaf, null, () => {})) {
+        const { a, b } = itemOf(key, version, checksum, tombstone);
+        for (const digests of [this.digests, this.tableDigests]) digests.change(partition, leaf, a, b, 0n, 0n);
+      }
+    }
+    return bookkeepingPut(digestKey(partition, branch), this.tableDigests.branch(partition, branch));
   }
 
   head(key: Key): Head | undefined {
@@ -171,9 +183,33 @@ export class Versions {
       for (const digests of [this.digests, this.tableDigests]) digests.change(partition, leaf, 0n, 0n, lane(0), lane(8));
       branches.add(Math.floor(leaf / fanout));
     }
-    for (const at of damaged) this.heads.set(keyOfDataKey(at), absent);
+    // Of a row that is missing altogether nobody knows the key.
+    this.heads.clear();
+    for (const at of damaged) if (this.#isInPlace(partition, at, keyOfDataKey(at))) this.heads.set(keyOfDataKey(at), absent);
     const digests = [...branches].map((branch) => bookkeepingPut(digestKey(partition, branch), this.tableDigests.branch(partition, branch)));
     return [...damaged.map((at): Put => [at, null]), ...digests, ...this.tombstones.puts(partition)];
+  }
+
+  /** Reads the rows of the 16 leaves of a branch as they are now: those that are not as they were written or lie where nobody looks for them, and whether the others make the leaves' digests. */
+  check(partition: number, branch: number): { rows: number; damaged: Buffer[]; isTrue: boolean } {
+    const damaged: Buffer[] = [];
+    const lanes = new BigUint64Array(2 * fanout);
+    let rows = 0;
+    const first = branch * fanout;
+    const from = dataFrom(partition, this.digests.slotsOf(first)[0]);
+    const to = dataFrom(partition, this.digests.slotsOf(first + fanout - 1)[1]);
+    for (const [key, { version, checksum, tombstone }] of this.#walk(partition, from, to, this.overlay.keysOf(this.#branchOf(partition, first)), (at) => damaged.push(at))) {
+      const { a, b } = itemOf(key, version, checksum, tombstone);
+      const lane = 2 * (this.digests.leafOf(slotOf(key)) - first);
+      lanes[lane] = (lanes[lane] as bigint) + a;
+      lanes[lane + 1] = (lanes[lane + 1] as bigint) + b;
+      rows++;
+    }
+    return { rows, damaged, isTrue: this.digests.branchIs(partition, branch, lanes) };
+  }
+
+  #isInPlace(partition: number, at: Buffer, key: Key): boolean {
+    return this.#partitionOf(key) === partition && dataKey(partition, slotOf(key), key).equals(at);
   }
 
   #countTombstones(partition: number): number {
@@ -215,8 +251,11 @@ export class Versions {
       for (let each = fresh[next]; each !== undefined && Buffer.compare(each.at, at) < 0; each = fresh[++next]) if (each.row.version > 0) yield [each.key, each.row];
       const covering = fresh[next];
       if (covering?.key === key) continue;
-      const row = this.#decode(partition, key, value, damaged === undefined ? undefined : () => damaged(at));
-      if (row !== null) yield [key, row];
+      if (damaged !== undefined && !this.#isInPlace(partition, at, key)) damaged(at);
+      else {
+        const row = this.#decode(partition, key, value, damaged === undefined ? undefined : () => damaged(at));
+        if (row !== null) yield [key, row];
+      }
     }
     for (const { key, row } of fresh.slice(next)) if (row.version > 0) yield [key, row];
   }

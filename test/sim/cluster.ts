@@ -59,6 +59,8 @@ export class SimCluster {
   readonly #makeNode: MakeNode;
   readonly #members = new Map<string, Member>();
   readonly #workingClients = new Set<string>();
+  /** Passes of their scrubs that don't count, as they began while there were faults. */
+  readonly #passesBefore = new Map<Node, number>();
   #processes = 0;
   /** Faults have ended: whatever is down is started at once. */
   #recovering = false;
@@ -145,11 +147,19 @@ export class SimCluster {
   /** From now on nobody is killed, and nobody stays down. */
   recover(): void {
     this.#recovering = true;
+    for (const node of this.nodes.values()) this.#passesBefore.set(node, scrubOf(node).passes + 1);
     for (const [host, at] of this.#members) {
       at.effectsOfNextStart = null;
       this.world.host(host).process?.crashAfter(Infinity);
       if (this.#isNeeded(host)) this.start(host);
     }
+  }
+
+  /** What a node's scrub has still to do, or has done wrong: all of a disk with damage is to be read once more after the faults, and no other damage is to be found. */
+  unscrubbed(id: string, node: Node): string | null {
+    const { passes, damagedBranches } = scrubOf(node);
+    if (this.spoilt(id) === 'no') return damagedBranches === 0 ? null : `${id} has found damage that there is not`;
+    return passes > (this.#passesBefore.get(node) ?? 0) ? null : `${id} has not read all of its disk again`;
   }
 
   /** Starts a client on a host of its own, which runs `main` and is done. If it is killed, another one takes over. */
@@ -250,12 +260,16 @@ function foundDamage(exit: Exit): boolean {
   return exit.kind === 'fatal' && String(exit.details['code']).startsWith('corrupt-') && exit.reason.includes('Move its data directory away');
 }
 
+function scrubOf(node: Node): { passes: number; damagedBranches: number } {
+  return node.status['scrub'] as { passes: number; damagedBranches: number };
+}
+
 function member(start: () => void): Member {
   return { downMs: 0, effectsOfNextStart: null, diskFaults: 0, excused: false, spoilt: 'no', start };
 }
 
-function configOf({ nodes, replicationFactor, partitions, timing: { outcomeRetentionMs = limits.outcomeRetentionMs, ...timing }, store }: ClusterShape): ClusterConfig {
-  const content = { cluster: 'simulated', partitions, replicationFactor, timing, nodes: nodeIds(nodes).map((id) => ({ id, url: urlOf(id) })) };
+function configOf({ nodes, replicationFactor, partitions, timing: { outcomeRetentionMs = limits.outcomeRetentionMs, ...timing }, store, healing = {} }: ClusterShape): ClusterConfig {
+  const content = { cluster: 'simulated', partitions, replicationFactor, timing, healing, nodes: nodeIds(nodes).map((id) => ({ id, url: urlOf(id) })) };
   const checked = checkConfig(content);
   if ('faults' in checked) throw new Error(checked.faults.map(({ path, message }) => `${path} ${message}`).join('; '));
   // Less than a configuration may ask for: see shape.ts.

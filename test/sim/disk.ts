@@ -138,6 +138,18 @@ export class SimDisk {
     this.table = this.table.withValue(row, rotten);
   }
 
+  /** The same in a row's key: it lies somewhere else from now on. Does nothing if there is another row. */
+  flipTableKeyBit(row: number, byte: number, bit: number): void {
+    const found = this.table.rows[row];
+    if (found === undefined || byte >= found.key.length) throw new RangeError(`${this.name} has no byte ${byte} in the key of a row ${row}`);
+    const rotten = Buffer.from(found.key);
+    rotten[byte]! ^= 1 << bit;
+    if (this.table.get(rotten) !== undefined) return;
+    this.trace.record(this.name, 'rot', `key of row ${row} byte ${byte} bit ${bit}`);
+    this.isSpoilt = true;
+    this.table = this.table.with([[found.key, null], [rotten, found.value]]);
+  }
+
   #refuseMounted(): void {
     if (this.#mountedBy !== null) throw new Error(`${this.name} is mounted by ${this.#mountedBy.name}`);
   }

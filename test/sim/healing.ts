@@ -20,6 +20,8 @@ export function unhealed(cluster: SimCluster): string | null {
     const { transactions, doubtful, disk } = node.status as { transactions: Record<string, number>; doubtful: { partitions: number; why: string } | null; disk: { state: string } };
     if (disk.state !== 'sound') return `${id} takes its disk for ${disk.state}`;
     if (doubtful !== null) return `${id} is in doubt about ${doubtful.partitions} partitions: ${doubtful.why}`;
+    const unscrubbed = cluster.unscrubbed(id, node);
+    if (unscrubbed !== null) return unscrubbed;
     for (const left of countsThatEnd) {
       if (transactions[left] !== 0) return `${id} has ${left} ${transactions[left]}`;
     }

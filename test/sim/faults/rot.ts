@@ -81,6 +81,16 @@ function spoilTable(disk: SimDisk, place: number): Damage {
   return 'no';
 }
 
+/** Flips a bit of the key of a data row: the row is missing in its place, and lies in another. */
+function spoilTableKey(disk: SimDisk, place: number): Damage {
+  const rows = [...disk.table.rows.entries()].filter(([, { key }]) => key[0] === 0x64);
+  const [index, row] = rows[Math.floor(place * rows.length)] ?? [];
+  if (index === undefined || row === undefined) return 'no';
+  const bit = Math.floor(place * 7_919) % (8 * (row.key.length - 1));
+  disk.flipTableKeyBit(index, 1 + (bit >> 3), bit & 7);
+  return 'perhaps';
+}
+
 function spoil({ cluster }: Site, { on, amount }: Injection, how: (disk: SimDisk, place: number) => Damage): boolean {
   let count = 0;
   for (const host of on) {
@@ -123,5 +133,12 @@ export const rot: readonly Fault[] = [
     draw,
     begin: (site, injection) => spoil(site, injection, spoilTable),
     words: ({ on }) => `one bit flips in a row of the table of ${list(on)}`,
+  },
+  {
+    name: 'rot-table-key',
+    everyMs: [1_000, 12_000],
+    draw,
+    begin: (site, injection) => spoil(site, injection, spoilTableKey),
+    words: ({ on }) => `one bit flips in the key of a row of the table of ${list(on)}`,
   },
 ];

@@ -72,6 +72,8 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const clients = drawClients(random.fork('clients'), shape, lengthMs);
   const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
   const injections = drawInjections(random.fork('faults'), scene, lengthMs, classes);
+  // Damage that nobody reads is to be found all the same before the end; elsewhere a scrub must find nothing.
+  const isScrubbed = random.fork('scrub').chance(0.2) || injections.some(({ fault }) => fault.startsWith('rot-table'));
   // A protocol that waits for its coordinator waits for ever if that has forgotten what it decided.
   const forgetful = new Set([...rot, ...losses].map((fault) => fault.name));
   const fitting: readonly CommitProtocolName[] = injections.some(({ fault }) => forgetful.has(fault)) ? ['dtp', '3pc'] : commitProtocols;
@@ -79,7 +81,7 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const protocols = wanted.length > 0 ? wanted : drawProtocols(random.fork('protocols'), fitting);
   const passerBy = random.fork('passer-by');
   const passerByPauseMs = passerBy.chance(0.5) ? Math.ceil(passerBy.pick([5, 20]) * slownessOf(conditions)) : null;
-  return { seed: String(seed), workload: name, shape, conditions, protocols, clients, passerByPauseMs, durationMs: lengthMs, injections };
+  return { seed: String(seed), workload: name, shape: isScrubbed ? { ...shape, healing: { scrubIntervalMs: 2_000 } } : shape, conditions, protocols, clients, passerByPauseMs, durationMs: lengthMs, injections };
 }
 
 /** Nobody configures timeouts that a healthy network of theirs does not keep: with them hardly anything is ever done, and nothing is tested. */

@@ -1,5 +1,5 @@
 /** What a simulated cluster is made of: its size and its settings, drawn so that every bound is met in minutes instead of months. */
-import type { StoreSettings, Timing } from '../../../node/config.ts';
+import type { Healing, StoreSettings, Timing } from '../../../node/config.ts';
 import type { Random } from '../random.ts';
 
 export interface ClusterShape {
@@ -8,6 +8,8 @@ export interface ClusterShape {
   readonly partitions: number;
   readonly timing: Partial<Timing>;
   readonly store: Partial<StoreSettings>;
+  /** As configured by default, unless told. */
+  readonly healing?: Partial<Healing>;
 }
 
 const KiB = 1_024;

@@ -10,7 +10,7 @@ import type { Recorder } from '../checker/recorder.ts';
 import type { Client } from '../client.ts';
 
 /** Errors that a correct program may see while nodes die; any other one is a failure of the database or of the workload. */
-const expectedErrors: ReadonlySet<ErrorCode> = new Set(['conflict', 'outcome-unknown', 'deadline-exceeded', 'cancelled', 'unreachable', 'unavailable', 'overloaded']);
+const expectedErrors: ReadonlySet<ErrorCode> = new Set(['conflict', 'outcome-unknown', 'deadline-exceeded', 'cancelled', 'unreachable', 'unavailable', 'overloaded', 'not-ready']);
 
 /** Thrown by the code inside a transaction to leave it: nothing of it may be written then. */
 export class Leave {}
