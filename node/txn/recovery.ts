@@ -41,7 +41,7 @@ export interface RecoveryOptions {
   readonly nowMs: () => number;
   readonly randomUint32: () => number;
   readonly log: Log;
-  /** A ballot that gets no majority within this time is followed by a higher one. */
+  /** A ballot that gets no majority within this time, for the first or the second of its questions, is followed by a higher one. */
   readonly roundTimeoutMs: number;
   /** Has this node voted OK on it, and not heard what became of it? */
   readonly isHeld: (id: TxnId) => boolean;
@@ -52,6 +52,8 @@ export interface RecoveryOptions {
 /** Pauses between ballots grow up to this; the first is a small part of it. */
 const pauseMsMax = 1_000;
 const pauseMsMin = 10;
+/** Where a ballot has less time than this, each gets more than the one before: on ways that are slower than anybody thought, one comes to its end. */
+const enoughTimeMs = 1_000;
 /** Who is blocked asks those who are there again, once a second at first and in the end this seldom; who comes back is asked at once. */
 const blockedAskMsMax = 15_000;
 
@@ -271,10 +273,15 @@ export class Recovery {
     attempt.round = attempt.highestRoundSeen + 1;
     attempt.highestRoundSeen = attempt.round;
     attempt.rounds++;
-    attempt.untilMs = this.#options.nowMs() + this.#options.roundTimeoutMs;
+    this.#setTimeout(attempt);
     attempt.witnesses = new Map();
     attempt.acceptedBy = new Set();
     for (const member of attempt.members) this.#askMember(attempt, member);
+  }
+
+  #setTimeout(attempt: Attempt): void {
+    const { nowMs, roundTimeoutMs } = this.#options;
+    attempt.untilMs = nowMs() + Math.max(roundTimeoutMs, Math.min(enoughTimeMs, roundTimeoutMs * attempt.rounds));
   }
 
   #askMember({ id: { node, incarnation, number }, round, epoch }: Attempt, member: string): void {
@@ -284,6 +291,7 @@ export class Recovery {
   #propose(attempt: Attempt): void {
     const heard = [...attempt.witnesses.values()];
     attempt.phase = 'accepting';
+    this.#setTimeout(attempt);
     attempt.proposal = attempt.protocol?.recover(heard, attempt.groups) ?? highestAccepted(heard) ?? ABORT;
     for (const member of membersOf(attempt.accepting)) this.#proposeTo(attempt, member);
   }
