@@ -72,8 +72,8 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const clients = drawClients(random.fork('clients'), shape, lengthMs);
   const scene = { nodes: nodeIds(shape.nodes), dispensable: drawDispensable(random.fork('dispensable'), shape), clients: clients.map(({ number }) => clientName(number)), moments: drawMoments(random.fork('moments')) };
   const injections = drawInjections(random.fork('faults'), scene, lengthMs, classes);
-  // Damage that nobody reads is to be found all the same before the end; elsewhere a scrub must find nothing.
-  const isScrubbed = random.fork('scrub').chance(0.2) || injections.some(({ fault }) => fault.startsWith('rot-table'));
+  // Damage that nobody reads is to be found all the same before the end, or seen to be none; elsewhere a scrub must find nothing.
+  const isScrubbed = random.fork('scrub').chance(0.2) || injections.some(({ fault }) => fault.startsWith('rot'));
   // A protocol that waits for its coordinator waits for ever if that has forgotten what it decided.
   const forgetful = new Set([...rot, ...losses].map((fault) => fault.name));
   const fitting: readonly CommitProtocolName[] = injections.some(({ fault }) => forgetful.has(fault)) ? ['dtp', '3pc'] : commitProtocols;
