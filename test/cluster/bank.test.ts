@@ -7,7 +7,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { agreement } from '../../bench/agreement.ts';
 import { Bank, Teller, type Outcome } from '../../bench/bank.ts';
 import { BoundCrossed, connect, type Database } from '../../client/index.ts';
-import { eventually, useClusters, type TestCluster } from './harness.ts';
+import { eventually, untilWhole, useClusters, type TestCluster } from './harness.ts';
 
 const makeCluster = useClusters();
 
@@ -142,6 +142,7 @@ describe('a coordinator that dies', () => {
     const cluster = await makeCluster({ config });
     await cluster.start();
     const db = await client(cluster);
+    await untilWhole(db);
     const counters = 20;
     const perRound = 120;
     let rounds = 0;

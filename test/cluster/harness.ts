@@ -41,11 +41,11 @@ export async function eventually(what: string, condition: () => boolean | Promis
   }
 }
 
-/** Waits until the client reaches every node, and every node every other: until then a write may do without some replica. */
+/** Waits until the client reaches every node, every node every other, and the cluster is founded: until then a write may do without some replica, and who is killed is missed. */
 export function untilWhole(db: Database): Promise<void> {
-  return eventually('everybody is connected with everybody', async () => {
+  return eventually('everybody is connected with everybody, and nobody in doubt', async () => {
     const nodes = await db.status({ timeoutMs: 1_000 });
-    return nodes.every((node) => node.reachable && (node['peers'] as { up: boolean }[]).every(({ up }) => up));
+    return nodes.every((node) => node.reachable && node['doubtful'] === null && (node['peers'] as { up: boolean }[]).every(({ up }) => up));
   });
 }
 
