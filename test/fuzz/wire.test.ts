@@ -210,7 +210,7 @@ describe('an accepted session', () => {
         expect(message.length).toBeLessThan(5_000);
         // Either we refused, and said so last, or the mutation made the peer refuse.
         const last = answers.at(-1);
-        if (!message.startsWith('the peer refused')) expect(last).toEqual([Tag.refuse, code, message]);
+        if (!message.startsWith('the peer refused')) expect(last).toEqual([Tag.refuse, code, message, 0]);
         if (code !== null) expect(isErrorCode(code)).toBe(true);
       }
     }

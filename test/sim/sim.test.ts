@@ -10,7 +10,7 @@ import { regressions } from './regressions.ts';
 import { runPlan, runSeed } from './run.ts';
 import { workloads } from './workloads/registry.ts';
 
-const fixedSeeds = coveringSeeds(72);
+const fixedSeeds = coveringSeeds(80);
 const freshFrom = Math.floor(Math.random() * 2 ** 32);
 const freshSeeds = Array.from({ length: 32 }, (_, i) => freshFrom + i);
 /** A seed takes a fraction of a second; on a busy machine some take several. */

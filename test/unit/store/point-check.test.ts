@@ -40,7 +40,9 @@ describe('a recovery point', () => {
         rotten[byte]! ^= 1 << (byte % 8);
         taken.disk.table.set(key, rotten);
         // Of the node's own bookkeeping only what is read counts: the rest is forgotten when the node is reborn.
-        if (!key.startsWith('o') && key !== 'mdoubts') expect([key, byte, check(taken)]).toEqual([key, byte, expect.stringMatching(/^corrupt-/)]);
+        if (key.startsWith('o') || key === 'mdoubts') continue;
+        // A digest that can't be read is made anew from the rows; and what is known of tombstones is forgotten, as the node will be in doubt of all it has.
+        expect([key, byte, check(taken)]).toEqual([key, byte, /^[gt]/.test(key) ? 30 : expect.stringMatching(/^corrupt-/)]);
       }
       taken.disk.table.set(key, row);
     }
