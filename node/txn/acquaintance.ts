@@ -47,7 +47,7 @@ export class Acquaintance {
   heard(from: string, position: number, lives: ReadonlyMap<string, Life>): void {
     const { topology, ledger, gate } = this.#options;
     gate.heard(from, new Map([...lives].filter(([, { rebornAt }]) => rebornAt > 0).map(([node, { rebornAt }]) => [node, rebornAt])));
-    ledger.lives.floors.reached(from, position);
+    ledger.lives.floors.reached(from, lives.get(from)?.incarnation ?? 0, position);
     for (const [node, life] of lives) {
       if (node === topology.self) this.#heardOfSelf(from, life);
       else if (topology.view.members.some(({ id }) => id === node) && succeeds(ledger.lives.floorOf(node), life)) this.#raise(node, life);

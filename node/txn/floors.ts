@@ -44,10 +44,10 @@ export class Floors {
     this.changed = true;
   }
 
-  /** How far the node's journal has come in its present life, by its own word. */
-  reached(node: string, position: number): void {
+  /** How far the node's journal has come in this life, by its own word. It may be told before the life is durably known, and says nothing of the one before. */
+  reached(node: string, incarnation: number, position: number): void {
     const known = this.of(node);
-    if (known === null || known.position >= position) return;
+    if (known === null || known.incarnation !== incarnation || known.position >= position) return;
     this.#set(node, { ...known, position });
     this.changed = true;
   }

@@ -49,8 +49,9 @@ describe('floors', () => {
   it('rise along the succession, tell of rebirths, and come back from the disk', () => {
     const floors = new Floors();
     floors.raise('n2', life());
-    floors.reached('n2', 70);
-    floors.reached('n2', 60);
+    floors.reached('n2', 8, 70);
+    floors.reached('n2', 8, 60);
+    floors.reached('n2', 9, 80);
     const before = floors.rebirths;
     floors.raise('n2', life({ storeId: 'wiped', incarnation: 30 }));
     expect(floors.of('n2')).toEqual(floor({ position: 70 }));
