@@ -39,6 +39,8 @@ interface Member {
   excused: boolean;
   /** Has its disk changed what was durable, and is it something that the node can't start without? */
   spoilt: 'no' | 'perhaps' | 'surely';
+  /** It has been at some time, so that an image of the disk may be. */
+  wasSpoilt: boolean;
   readonly start: () => void;
 }
 
@@ -124,6 +126,7 @@ export class SimCluster {
   /** From now on the node may find that its disk is damaged, or surely does when it is started; then it is given an empty one. */
   spoil(id: string, how: 'perhaps' | 'surely'): void {
     const at = this.#memberAt(id);
+    at.wasSpoilt = true;
     if (at.spoilt !== 'surely') at.spoilt = how;
   }
 
@@ -141,7 +144,7 @@ export class SimCluster {
   restore(id: string, image: DiskImage): void {
     const at = this.#memberAt(id);
     this.world.host(id).disk.restore(image);
-    if (at.spoilt === 'surely') at.spoilt = 'perhaps';
+    at.spoilt = at.wasSpoilt ? 'perhaps' : 'no';
   }
 
   /** From now on nobody is killed, and nobody stays down. */
@@ -265,7 +268,7 @@ function scrubOf(node: Node): { passes: number; damagedBranches: number } {
 }
 
 function member(start: () => void): Member {
-  return { downMs: 0, effectsOfNextStart: null, diskFaults: 0, excused: false, spoilt: 'no', start };
+  return { downMs: 0, effectsOfNextStart: null, diskFaults: 0, excused: false, spoilt: 'no', wasSpoilt: false, start };
 }
 
 function configOf({ nodes, replicationFactor, partitions, timing: { outcomeRetentionMs = limits.outcomeRetentionMs, ...timing }, store, healing = {} }: ClusterShape): ClusterConfig {
