@@ -39,7 +39,9 @@ function spoilLastWrite(disk: SimDisk, place: number): Damage {
   if (records === null) return 'perhaps';
   // What changes neither the records nor what stands before them does no harm.
   const isHarmless = bit >> 3 >= headerBytes && payloadAt(log, last.position).equals(records);
-  return isHarmless || last.name < segmentName(firstSegment(disk)) ? 'perhaps' : 'surely';
+  // A node that is to be reborn does not read its journal.
+  const isUnread = disk.table.get(metaKey('lost')) !== undefined || last.name < segmentName(firstSegment(disk));
+  return isHarmless || isUnread ? 'perhaps' : 'surely';
 }
 
 /** The first journal segment that counts, by the table; one that there is not if a bit of that row has flipped too. */
