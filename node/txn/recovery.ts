@@ -273,13 +273,13 @@ export class Recovery {
     attempt.round = attempt.highestRoundSeen + 1;
     attempt.highestRoundSeen = attempt.round;
     attempt.rounds++;
-    this.#setTimeout(attempt);
+    this.#giveTime(attempt);
     attempt.witnesses = new Map();
     attempt.acceptedBy = new Set();
     for (const member of attempt.members) this.#askMember(attempt, member);
   }
 
-  #setTimeout(attempt: Attempt): void {
+  #giveTime(attempt: Attempt): void {
     const { nowMs, roundTimeoutMs } = this.#options;
     attempt.untilMs = nowMs() + Math.max(roundTimeoutMs, Math.min(enoughTimeMs, roundTimeoutMs * attempt.rounds));
   }
@@ -291,7 +291,7 @@ export class Recovery {
   #propose(attempt: Attempt): void {
     const heard = [...attempt.witnesses.values()];
     attempt.phase = 'accepting';
-    this.#setTimeout(attempt);
+    this.#giveTime(attempt);
     attempt.proposal = attempt.protocol?.recover(heard, attempt.groups) ?? highestAccepted(heard) ?? ABORT;
     for (const member of membersOf(attempt.accepting)) this.#proposeTo(attempt, member);
   }
