@@ -44,7 +44,7 @@ describe('keeping a recovery point', () => {
     owner.commit('c', 3, 'late');
     for (let i = 0; runtime.store.copies.size === 0; i++) {
       if (i > 1_000) throw new Error('there is no copy');
-      runtime.skip(2_000);
+      runtime.leap(2_000);
       runtime.step();
     }
     expect(statesOf(list())).toEqual(['first', PointState.kept]);

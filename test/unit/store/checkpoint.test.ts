@@ -57,7 +57,7 @@ describe('a checkpoint', () => {
     runtime.step();
     expect(runtime.writing).toBe(true);
     const before = JSON.stringify([...runtime.store.table]);
-    runtime.skip(1_000);
+    runtime.leap(1_000);
     const disk = runtime.crash(0.6);
     expect(JSON.stringify([...disk.table])).toBe(before);
   });
@@ -226,7 +226,7 @@ describe('closing', () => {
     const opened = openStore();
     const { owner, runtime } = opened;
     for (const key of keys) owner.commit(key, 1, 'x');
-    runtime.skip(1_000);
+    runtime.leap(1_000);
     for (let i = 0; i < 5; i++) runtime.step();
     for (const key of keys) owner.commit(key, 2, 'y');
     let told = false;

@@ -133,7 +133,7 @@ export class MemoryRuntime implements Runtime {
   }
 
   /** Lets time pass without ending any write: only what timers do of themselves happens. */
-  skip(ms: number): void {
+  leap(ms: number): void {
     this.#nowMs += ms;
     const due = this.#timers.filter(({ atMs }) => atMs <= this.#nowMs);
     this.#timers = this.#timers.filter(({ atMs }) => atMs > this.#nowMs);

@@ -201,7 +201,7 @@ function run(actions: readonly Action[]): { crashes: number; checkpoints: number
       for (let i = 0; i < each.count; i++) life.runtime.step();
       if (!life.runtime.dead) expectTrueDigests(life, each.count % partitions);
     } else if (each.do === 'time') {
-      life.runtime.skip(each.ms);
+      life.runtime.leap(each.ms);
     } else if (each.do === 'crash') {
       counts.crashes++;
       restart(life.runtime.crash(each.share));

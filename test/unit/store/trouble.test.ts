@@ -68,12 +68,12 @@ describe('a journal that the disk refuses', () => {
             runtime.settle();
             if (stage !== 'after one failure') {
               runtime.logTear = second;
-              runtime.skip(60);
+              runtime.leap(60);
               runtime.settle();
             }
             runtime.logError = null;
             if (stage === 'during the third write') {
-              runtime.skip(110);
+              runtime.leap(110);
               runtime.step();
             } else if (stage !== 'after one failure' && stage !== 'after two failures') runtime.advance(5_000);
             if (stage === 'after more') {
@@ -191,7 +191,7 @@ describe('a table that the disk refuses', () => {
   it('keeps a crash in between from losing anything', () => {
     const { owner, runtime } = openStore();
     for (let i = 0; i < 40; i++) owner.commit(`key ${i}`, i + 1, 'x');
-    runtime.skip(1_000);
+    runtime.leap(1_000);
     for (let slice = 0; slice < 4; slice++) runtime.step();
     runtime.tableError = error;
     runtime.advance(5_000);
@@ -227,8 +227,8 @@ describe('a table that the disk refuses', () => {
       runtime.advance(1_010);
       expect(store.trouble.status.tableFailures).toBe(1);
       runtime.hangs = true;
-      runtime.skip(100);
-      runtime.skip(hangsFor);
+      runtime.leap(100);
+      runtime.leap(hangsFor);
       expect(store.trouble.status.state).toBe('failing');
       if (hangsFor > 60_000) expect(() => store.flush()).toThrow(Fatal);
       else store.flush();
@@ -245,10 +245,10 @@ describe('a write that does not end', () => {
     const told: number[] = [];
     append(opened, 1, told);
     runtime.settle();
-    runtime.skip(1_500);
+    runtime.leap(1_500);
     store.flush();
     expect([store.intake.refusal, store.trouble.status.oldestWriteMs, store.trouble.status.state]).toEqual([null, 1_500, 'sound']);
-    runtime.skip(1_000);
+    runtime.leap(1_000);
     store.flush();
     expect(store.intake.refusal).toContain('a write has not ended');
     expect(store.trouble.status).toMatchObject({ state: 'stalled', part: 'journal', oldestWriteMs: 2_500, journalFailures: 0 });

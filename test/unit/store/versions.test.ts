@@ -43,7 +43,7 @@ describe('versions', () => {
     const { store, owner, runtime } = openStore();
     for (const key of inPartition(0, 30)) owner.commit(key, 1, 'one');
     runtime.settle();
-    runtime.skip(1_000);
+    runtime.leap(1_000);
     let steps = 0;
     do {
       for (const [i, key] of inPartition(0, 30).entries()) expect(store.head(key)?.version).toBe(i < steps ? 2 : 1);

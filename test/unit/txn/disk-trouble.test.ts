@@ -98,7 +98,7 @@ describe('a replica whose disk takes no writes', () => {
     expect(replica.enter((participant) => participant.onPrepare('n2', prepare(5)))).toEqual([]);
     replica.store.flush();
     replica.settle();
-    replica.runtime.skip(2_500);
+    replica.runtime.leap(2_500);
     replica.store.flush();
     expect(replica.enter((participant) => participant.onDecide('n2', [Tag.decide, ...name(5), 900, bytes]))).toEqual([['n2', unable(5)]]);
     replica.runtime.hangs = false;

@@ -237,7 +237,7 @@ export class Group {
   pass(ms: number): void {
     this.nowMs += ms;
     for (const member of this.members.values()) {
-      member.runtime.skip(ms);
+      member.runtime.leap(ms);
       member.tick();
     }
   }

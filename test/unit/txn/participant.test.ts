@@ -282,7 +282,7 @@ describe('an outcome', () => {
     expect(replica.store.segment).toBeGreaterThan(first + 5);
     say(replica, 'n2', decide(120));
     if (when === 'during') {
-      replica.runtime.skip(1_000);
+      replica.runtime.leap(1_000);
       for (let i = 0; i < 5; i++) replica.runtime.step();
     } else if (when === 'after') replica.runtime.advance(3_000);
     replica = replica.crash(0);

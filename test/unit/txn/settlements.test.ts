@@ -54,7 +54,7 @@ describe('what operators decided', () => {
       replica.ledger.enter([Kind.floor, 'n3', 'a disk with a rather long name, so that journal files are soon full', number]);
       replica.store.whenDurable(() => {});
       replica.settle();
-      replica.runtime.skip(100);
+      replica.runtime.leap(100);
     }
     replica = replica.crash(0);
     expect(replica.store.stats.replayedRecords).toBeLessThan(400);
