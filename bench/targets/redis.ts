@@ -54,10 +54,7 @@ async function start(): Promise<Running> {
       return servers.processes;
     },
     members: ids.slice(1),
-    kill: (id) => servers.kill(id),
-    restart: (id) => servers.restart(id),
-    pause: (id) => servers.signal(id, 'SIGSTOP'),
-    resume: (id) => servers.signal(id, 'SIGCONT'),
+    ...servers.faults,
     agreedAgain: null,
     stop: () => servers.stop(),
   };

@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Running } from './target.ts';
 
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
@@ -75,10 +76,13 @@ export class Servers {
     await server.ended;
   }
 
-  /** To all processes of the server. */
-  signal(id: string, name: 'SIGSTOP' | 'SIGCONT'): void {
-    signal(this.#find(id).child, name);
-  }
+  /** What a target lets happen to its members. */
+  readonly faults: Pick<Running, 'kill' | 'restart' | 'pause' | 'resume'> = {
+    kill: (id) => this.kill(id),
+    restart: (id) => this.restart(id),
+    pause: (id) => signal(this.#find(id).child, 'SIGSTOP'),
+    resume: (id) => signal(this.#find(id).child, 'SIGCONT'),
+  };
 
   get processes(): Record<string, number> {
     return Object.fromEntries(this.#servers.map(({ id, child }) => [id, child?.pid ?? 0]));

@@ -60,10 +60,7 @@ async function start(): Promise<Running> {
       return servers.processes;
     },
     members: members.map(({ id }) => id),
-    kill: (id) => servers.kill(id),
-    restart: (id) => servers.restart(id),
-    pause: (id) => servers.signal(id, 'SIGSTOP'),
-    resume: (id) => servers.signal(id, 'SIGCONT'),
+    ...servers.faults,
     agreedAgain: null,
     stop: () => servers.stop(),
   };
