@@ -15,7 +15,7 @@ import type { ClusterShape } from './plan/shape.ts';
 import type { DiskImage } from './disk.ts';
 import type { Exit } from './process.ts';
 import type { SimRuntime } from './runtime.ts';
-import { Testimony } from './testimony.ts';
+import { listenTo } from './witness.ts';
 import type { World } from './world.ts';
 
 /** Makes a node; a test may plant a mistake in it. */
@@ -74,10 +74,7 @@ export class SimCluster {
     this.ids = nodeIds(shape.nodes);
     this.#makeNode = makeNode;
     world.onExit = (host, exit) => this.#onExit(host.name, exit);
-    const testimony = new Testimony(this.failures, shape.replicationFactor);
-    world.network.onSent = (from, to, frame) => {
-      if (this.ids.includes(from) && this.ids.includes(to)) testimony.said(world.nowMs, from, frame, !world.host(from).disk.isSpoilt);
-    };
+    listenTo(world, this.config.view, this.failures);
     for (const { from, to, extraMs } of detours) {
       const link = world.network.link(from, to);
       link.latency = { ...link.latency, baseMs: link.latency.baseMs + extraMs };

@@ -27,6 +27,7 @@ export interface ConnectionOptions {
   /** Called before a frame is sent, or handled. */
   readonly onFrame: (direction: 'send' | 'receive', frame: Uint8Array) => void;
   readonly onSent: (frame: Uint8Array) => void;
+  readonly onReceived: (frame: Uint8Array) => void;
   /** Whether the news that this end is gone gets lost. */
   readonly newsIsLost: () => boolean;
 }
@@ -169,6 +170,7 @@ export class SimConnection implements Connection {
     } else if (this.#state === 'open') {
       this.#trace.record(this.#options.name, 'receive', item.bytes);
       this.#options.onFrame('receive', item.bytes);
+      if (this.process.condition !== 'dead') this.#options.onReceived(item.bytes);
       this.onFrame(item.bytes);
     }
     return true;

@@ -65,6 +65,8 @@ export class Network {
   onFrame: ((direction: 'send' | 'receive', host: string, remoteHost: string, frame: Uint8Array) => void) | null = null;
   /** Sees each frame that has left a process, whether it will arrive or not. */
   onSent: ((host: string, remoteHost: string, frame: Uint8Array) => void) | null = null;
+  /** Sees each frame that a process is handling from now on. */
+  onReceived: ((host: string, remoteHost: string, frame: Uint8Array) => void) | null = null;
 
   constructor(scheduler: Scheduler, random: Random, trace: Trace, options: NetworkOptions) {
     this.#scheduler = scheduler;
@@ -218,6 +220,7 @@ export class Network {
       onClosed: (closed) => this.#connections.delete(closed),
       onFrame: (direction, frame) => this.onFrame?.(direction, process.host, remoteHost, frame),
       onSent: (frame) => this.onSent?.(process.host, remoteHost, frame),
+      onReceived: (frame) => this.onReceived?.(process.host, remoteHost, frame),
       newsIsLost: () => this.#halfOpenChance > 0 && this.#random.chance(this.#halfOpenChance),
     });
     this.#connections.add(connection);

@@ -9,14 +9,8 @@
  * It knows the messages and the rules, and nothing of how a node comes to what it says. What a node says in one turn to different others leaves in any
  * order, so a message is held against those of earlier turns only.
  */
-import { decodeFrame } from '../../client/wire/codec.ts';
 import { ABORT, Tag, UNDECIDED, Vote, type Decision, type Message } from '../../client/wire/messages.ts';
-import { commitProtocols, type CommitProtocolName } from '../../client/wire/protocols.ts';
-
-interface Ballot {
-  readonly round: number;
-  readonly proposer: string;
-}
+import { isBelow, type Ballot } from './inference.ts';
 
 /** What one node has said about one transaction. */
 interface Word {
@@ -28,58 +22,33 @@ interface Word {
   hasOutcome: boolean;
 }
 
-/** A transaction, as all have heard of it. */
-interface Matter {
-  /** Known from its prepare. */
-  protocol: CommitProtocolName | null;
-  /** The timestamps of OK votes. */
-  readonly votes: Set<number>;
-  /** Who voted otherwise. */
-  readonly refusals: Set<string>;
-  /** All that was proposed in any ballot. */
-  readonly proposed: Set<Decision>;
-  decision: Decision;
-}
-
-const isBelow = (a: Ballot, b: Ballot): boolean => a.round < b.round || (a.round === b.round && a.proposer < b.proposer);
 const higher = (a: Ballot | null, b: Ballot): Ballot => (a === null || isBelow(a, b) ? b : a);
 const inWords = (decision: Decision | number): string => (decision === ABORT ? 'an abort' : `a commit at ${decision}`);
 
 export class Testimony {
   /** By node and transaction. */
   readonly #words = new Map<string, Word>();
-  readonly #matters = new Map<string, Matter>();
-  /** By transaction and ballot. */
+  /** By transaction, what somebody has said it is. */
+  readonly #decisions = new Map<string, Decision>();
   /** Those that an operator decided. */
   readonly #overruled = new Set<string>();
+  /** By transaction and ballot. */
   readonly #proposals = new Map<string, Decision>();
   readonly #failures: string[];
-  readonly #replicas: number;
   /** What follows from the messages of the present instant. */
   #fresh: (() => void)[] = [];
   #atMs = 0;
 
-  /** Whatever is found goes there, in words that begin with `broken-word`. `replicas`: of each partition. */
-  constructor(failures: string[], replicas: number) {
+  /** Whatever is found goes there, in words that begin with `broken-word`. */
+  constructor(failures: string[]) {
     this.#failures = failures;
-    this.#replicas = replicas;
   }
 
-  /** A frame leaves a node for another one. Who has lost what it remembered is not held to it; but what it says may be believed by others. */
-  said(atMs: number, by: string, frame: Uint8Array, remembers = true): void {
+  /** What a node says to another one in a frame. Who has lost what it remembered is not held to it. */
+  said(atMs: number, by: string, messages: readonly Message[], remembers = true): void {
     if (atMs > this.#atMs) for (const remember of this.#fresh.splice(0)) remember();
     this.#atMs = atMs;
-    for (const message of decodeFrame(frame)) {
-      this.#note(by, message);
-      if (remembers) this.#hear(by, message);
-    }
-  }
-
-  #note(by: string, message: Message): void {
-    if (message[0] === Tag.prepare) this.#matterOf(message).protocol = commitProtocols[message[6]] ?? null;
-    else if (message[0] === Tag.vote && message[4] === Vote.ok) this.#matterOf(message).votes.add(message[5]);
-    else if (message[0] === Tag.vote) this.#matterOf(message).refusals.add(by);
-    else if (message[0] === Tag.accept) this.#matterOf(message).proposed.add(message[6]);
+    if (remembers) for (const message of messages) this.#hear(by, message);
   }
 
   #hear(by: string, message: Message): void {
@@ -143,30 +112,11 @@ export class Testimony {
   }
 
   #decided(by: string, message: readonly unknown[], decision: Decision): void {
-    const matter = this.#matterOf(message);
-    const { decision: before, proposed } = matter;
-    // A coordinator that had decided otherwise than an operator did has said nothing wrong: it finds that out, and stops.
-    if (before !== UNDECIDED && before !== decision && !this.#overruled.has(nameOf(message))) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, and it has been said to be ${inWords(before)}`);
-    if (before !== UNDECIDED) return;
-    matter.decision = decision;
-    const objection = proposed.has(decision) ? null : this.#objectionTo(matter);
-    if (objection !== null) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, which nobody has proposed, ${objection}`);
-  }
-
-  /** Why somebody who recovers it might come to another decision, if acceptors were not asked to keep this one. */
-  #objectionTo({ protocol, decision, votes, refusals }: Matter): string | null {
-    // What a node tells itself is not heard here: who is asked to accept, where there are no others, and one vote.
-    if (this.#replicas === 1) return null;
-    if (protocol === 'dtp' && decision === ABORT && refusals.size < Math.floor(this.#replicas / 2)) return `and ${refusals.size} of ${this.#replicas} replicas have refused`;
-    if ((protocol === 'dtp' || protocol === '3pc') && decision !== ABORT && [...votes].some((vote) => vote !== decision)) return `on votes at ${[...votes].join(', ')}`;
-    return null;
-  }
-
-  #matterOf(message: readonly unknown[]): Matter {
     const name = nameOf(message);
-    let matter = this.#matters.get(name);
-    if (matter === undefined) this.#matters.set(name, (matter = { protocol: null, votes: new Set(), refusals: new Set(), proposed: new Set(), decision: UNDECIDED }));
-    return matter;
+    const before = this.#decisions.get(name) ?? decision;
+    // A coordinator that had decided otherwise than an operator did has said nothing wrong: it finds that out, and stops.
+    if (before !== decision && !this.#overruled.has(name)) this.#blame(by, message, `says that it is decided, ${inWords(decision)}, and it has been said to be ${inWords(before)}`);
+    this.#decisions.set(name, before);
   }
 
   #wordOf(by: string, message: readonly unknown[]): Word {

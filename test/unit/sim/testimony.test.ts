@@ -1,6 +1,5 @@
 /** What a node may not say after what it has said. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { encodeFrame } from '../../../client/wire/codec.ts';
 import { ABORT, Tag, UNDECIDED, Vote, type Message } from '../../../client/wire/messages.ts';
 import { Testimony } from '../../sim/testimony.ts';
 
@@ -16,20 +15,18 @@ const decide = (decision: number): Message => [Tag.decide, ...txn, decision, nul
 const finished = (decision: number): Message => [Tag.finished, ...txn, decision];
 const decided: Message = [Tag.decided, 'n1', 1, [7]];
 
-const prepare = (protocol: number): Message => [Tag.prepare, ...txn, 1, 5, protocol, Buffer.from([0])];
-
 let failures: string[];
 let testimony: Testimony;
 let nowMs: number;
 beforeEach(() => {
   failures = [];
-  testimony = new Testimony(failures, 3);
+  testimony = new Testimony(failures);
   nowMs = 0;
 });
 
 /** Each in a turn of its own. */
 function says(by: string, ...messages: Message[]): void {
-  for (const message of messages) testimony.said(++nowMs, by, encodeFrame([message]));
+  for (const message of messages) testimony.said(++nowMs, by, [message]);
 }
 
 describe('a node keeps its word', () => {
@@ -45,7 +42,7 @@ describe('a node keeps its word', () => {
   });
 
   it('whatever the order in which it leaves in one turn', () => {
-    for (const message of [promise(2, 5), promise(1, 5), accepted(1)]) testimony.said(1, 'n2', encodeFrame([message]));
+    for (const message of [promise(2, 5), promise(1, 5), accepted(1)]) testimony.said(1, 'n2', [message]);
     expect(failures).toEqual([]);
   });
 });
@@ -78,44 +75,10 @@ describe('a word is broken', () => {
     says('n1', finished(5));
     expect(failures).toEqual([expect.stringMatching(/n3 says that it is decided, a commit at 6, and it has been said to be a commit at 5/)]);
   });
-
-  it('by a commit that nobody who recovers it need find', () => {
-    says('n1', prepare(0));
-    says('n2', ok(5));
-    says('n3', ok(6));
-    says('n1', decide(6));
-    expect(failures.splice(0)).toEqual([expect.stringMatching(/n1 says that it is decided, a commit at 6, which nobody has proposed, on votes at 5, 6/)]);
-  });
-
-  it('by an abort that too few have refused for', () => {
-    testimony = new Testimony(failures, 5);
-    says('n1', prepare(0));
-    says('n2', refusal);
-    says('n1', decide(ABORT));
-    expect(failures).toEqual([expect.stringMatching(/an abort, which nobody has proposed, and 1 of 5 replicas have refused/)]);
-  });
-
-  it('not by an abort that was proposed, that enough have refused for, or that needs nobody', () => {
-    for (const messages of [[prepare(0), refusal, accept(0, ABORT)], [prepare(0), refusal, refusal], [prepare(3)]]) {
-      testimony = new Testimony(failures, 5);
-      messages.forEach((message, i) => says(`n${i + 1}`, message));
-      says('n1', decide(ABORT));
-    }
-    expect(failures).toEqual([]);
-  });
-
-  it('not by a commit that was proposed, nor where the coordinator alone keeps it, nor on votes that agree', () => {
-    const others = [[ok(5), ok(5), decide(5)], [ok(5), accept(0, 6), decide(6)]].map((messages) => [prepare(0), ...messages]);
-    for (const messages of [...others, [prepare(1), ok(5), decide(6)]]) {
-      testimony = new Testimony(failures, 3);
-      messages.forEach((message, i) => says(`n${i + 1}`, message));
-    }
-    expect(failures).toEqual([]);
-  });
 });
 
 it('holds nobody to what its disk has lost', () => {
-  testimony.said(1, 'n2', encodeFrame([promise(2, 5)]));
-  testimony.said(2, 'n2', encodeFrame([promise(1, 0)]), false);
+  testimony.said(1, 'n2', [promise(2, 5)]);
+  testimony.said(2, 'n2', [promise(1, 0)], false);
   expect(failures).toEqual([]);
 });

@@ -1,0 +1,29 @@
+/** Listens to all that nodes say and are told, and holds it against the rules. */
+import { decodeFrame } from '../../client/wire/codec.ts';
+import { Placement } from '../../client/wire/placement.ts';
+import type { View } from '../../client/wire/view.ts';
+import { Hearsay, type Speaker } from './hearsay.ts';
+import { Testimony } from './testimony.ts';
+import type { World } from './world.ts';
+
+/** From now on each broken word of a node is a failure. */
+export function listenTo(world: World, view: View, failures: string[]): void {
+  const nodes = new Set(view.members.map(({ id }) => id));
+  const testimony = new Testimony(failures);
+  const hearsay = new Hearsay(failures, new Placement(view));
+  const speakerAt = (node: string): Speaker => ({ node, process: world.host(node).process?.name ?? '', remembers: !world.host(node).disk.isSpoilt });
+  world.network.onSent = (from, to, frame) => {
+    if (!nodes.has(from)) return;
+    const messages = decodeFrame(frame);
+    const speaker = speakerAt(from);
+    if (!nodes.has(to)) return hearsay.answered(speaker, to, messages);
+    testimony.said(world.nowMs, from, messages, speaker.remembers);
+    hearsay.said(speaker, messages);
+  };
+  world.network.onReceived = (by, from, frame) => {
+    if (!nodes.has(by)) return;
+    const messages = decodeFrame(frame);
+    if (nodes.has(from)) hearsay.heard(speakerAt(by), from, messages);
+    else hearsay.asked(speakerAt(by), from, messages);
+  };
+}
