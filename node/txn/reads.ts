@@ -92,6 +92,8 @@ export class Reads {
   readonly #rounds = new Set<GetRound | ConfirmRound>();
   readonly #questions = new Map<number, Question>();
   #lastRequest = 0;
+  /** How many sessions have ended, by peer. */
+  readonly #sessionsEnded = new Map<string, number>();
 
   constructor(options: ReadsOptions) {
     this.#options = options;
@@ -141,9 +143,10 @@ export class Reads {
 
   /** A replica is asked for versions: it answers when none of the keys is write-locked any more. */
   onPeek(from: string, [, request, epoch, keys, withValues]: Peek): void {
-    const { topology, store, outbox } = this.#options;
-    if (epoch !== topology.epoch) return void outbox.send(from, [Tag.peeked, request, topology.epoch, withValues, []]);
-    if (!this.#isSureOf(keys)) return void outbox.send(from, [Tag.declined, request]);
+    const { topology, store } = this.#options;
+    const answerTo = this.#answerTo(from);
+    if (epoch !== topology.epoch) return answerTo([Tag.peeked, request, topology.epoch, withValues, []]);
+    if (!this.#isSureOf(keys)) return answerTo([Tag.declined, request]);
     this.#whenUnlocked(keys, () => {
       const answer: (Version | Value)[] = [];
       for (const key of keys) {
@@ -152,18 +155,27 @@ export class Reads {
           answer.push(entry?.version ?? 0, entry?.value ?? null);
         } else answer.push(store.head(key)?.version ?? 0, null);
       }
-      outbox.send(from, this.#isSureOf(keys) ? [Tag.peeked, request, 0, withValues, answer] : [Tag.declined, request]);
+      answerTo(this.#isSureOf(keys) ? [Tag.peeked, request, 0, withValues, answer] : [Tag.declined, request]);
     });
   }
 
   onConfirm(from: string, [, request, epoch, keys, versions]: Confirm): void {
-    const { topology, store, outbox } = this.#options;
-    if (epoch !== topology.epoch) return void outbox.send(from, [Tag.confirmed, request, topology.epoch, null]);
-    if (!this.#isSureOf(keys)) return void outbox.send(from, [Tag.declined, request]);
+    const { topology, store } = this.#options;
+    const answerTo = this.#answerTo(from);
+    if (epoch !== topology.epoch) return answerTo([Tag.confirmed, request, topology.epoch, null]);
+    if (!this.#isSureOf(keys)) return answerTo([Tag.declined, request]);
     this.#whenUnlocked(keys, () => {
       const staleKey = keys.find((key, i) => store.versions.newerThan(topology.partitionOf(key), key, versions[i] as Version) > 0) ?? null;
-      outbox.send(from, this.#isSureOf(keys) ? [Tag.confirmed, request, 0, staleKey] : [Tag.declined, request]);
+      answerTo(this.#isSureOf(keys) ? [Tag.confirmed, request, 0, staleKey] : [Tag.declined, request]);
     });
+  }
+
+  /** Answers in the session of the question: in a later one a new life of the peer may have given the same number to another question. */
+  #answerTo(from: string): (answer: Message) => void {
+    const session = this.#sessionsEnded.get(from);
+    return (answer) => {
+      if (this.#sessionsEnded.get(from) === session) this.#options.outbox.send(from, answer);
+    };
   }
 
   onPeeked(from: string, [, request, refusedEpoch, withValues, answer]: Peeked): void {
@@ -197,6 +209,7 @@ export class Reads {
 
   /** What the peer was asked goes to others, and to itself again if it comes back. */
   peerDown(peer: string): void {
+    this.#sessionsEnded.set(peer, (this.#sessionsEnded.get(peer) ?? 0) + 1);
     for (const [request, { round, member, keys }] of [...this.#questions]) {
       if (member !== peer) continue;
       this.#questions.delete(request);

@@ -376,6 +376,17 @@ describe('a replica that is asked', () => {
     expect(bench.replica.outbox.take()).toEqual([['n2', [Tag.confirmed, 7, 0, a]]]);
   });
 
+  it('does not answer in a later session, where a new life of who asked may mean another question by that number', () => {
+    const bench = new Bench();
+    const unlock = bench.lock(a);
+    const answers = ask(bench, [a]);
+    bench.reads.onConfirm('n2', [Tag.confirm, 6, 7, [a], [0]]);
+    bench.reads.peerDown('n2');
+    bench.reads.onPeek('n2', [Tag.peek, 1, 7, [a], false]);
+    unlock(60);
+    expect(answers()).toEqual([[Tag.peeked, 1, 0, false, [60, null]]]);
+  });
+
   it('in another view says which', () => {
     const bench = new Bench();
     bench.reads.onPeek('n2', [Tag.peek, 5, 6, [a], true]);
