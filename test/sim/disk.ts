@@ -57,6 +57,8 @@ export class SimDisk {
   table = TableImage.empty;
   /** Something that was durable has changed since: nobody can be held to what stood there. */
   isSpoilt = false;
+  /** Bits of it have changed by themselves: it may not know of what it has lost. */
+  hasRotted = false;
   readonly copies = new Map<string, { readonly table: TableImage; readonly note: string }>();
   /** What a log write made durable last. */
   lastFlush: { readonly name: string; readonly position: number; readonly bytes: number } | null = null;
@@ -125,6 +127,7 @@ export class SimDisk {
     this.trace.record(this.name, 'rot', `${name} byte ${byte} bit ${bit}`);
     bytes[byte]! ^= 1 << bit;
     this.isSpoilt = true;
+    this.hasRotted = true;
   }
 
   /** Bit rot: flips one bit of a row's value. Rows are counted in key order. */
@@ -135,6 +138,7 @@ export class SimDisk {
     const rotten = Buffer.from(value);
     rotten[byte]! ^= 1 << bit;
     this.isSpoilt = true;
+    this.hasRotted = true;
     this.table = this.table.withValue(row, rotten);
   }
 
@@ -147,6 +151,7 @@ export class SimDisk {
     if (this.table.get(rotten) !== undefined) return;
     this.trace.record(this.name, 'rot', `key of row ${row} byte ${byte} bit ${bit}`);
     this.isSpoilt = true;
+    this.hasRotted = true;
     this.table = this.table.with([[found.key, null], [rotten, found.value]]);
   }
 

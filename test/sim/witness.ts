@@ -4,6 +4,7 @@ import { Placement } from '../../client/wire/placement.ts';
 import type { View } from '../../client/wire/view.ts';
 import { Hearsay, type Speaker } from './hearsay.ts';
 import { Testimony } from './testimony.ts';
+import { Hearing } from './testimony/hearing.ts';
 import type { World } from './world.ts';
 
 /** From now on each broken word of a node is a failure. */
@@ -11,10 +12,12 @@ export function listenTo(world: World, view: View, failures: string[]): void {
   const nodes = new Set(view.members.map(({ id }) => id));
   const testimony = new Testimony(failures);
   const hearsay = new Hearsay(failures, new Placement(view));
+  const hearing = new Hearing(failures, view);
   const speakerAt = (node: string): Speaker => ({ node, process: world.host(node).process?.name ?? '', remembers: !world.host(node).disk.isSpoilt });
   world.network.onSent = (from, to, frame) => {
-    if (!nodes.has(from)) return;
     const messages = decodeFrame(frame);
+    hearing.said(world.nowMs, from, to, messages, !nodes.has(from) || !world.host(from).disk.hasRotted);
+    if (!nodes.has(from)) return;
     const speaker = speakerAt(from);
     if (!nodes.has(to)) return hearsay.answered(speaker, to, messages);
     testimony.said(world.nowMs, from, messages, speaker.remembers);
