@@ -138,6 +138,17 @@ export type Timing = z.output<typeof timing>;
 export type StoreSettings = z.output<typeof store>;
 export type Healing = z.output<typeof healing>;
 
+/** Right for any store that anybody has, and the same on all nodes, so nobody need configure them; but few keys never make a second page. */
+export interface Sizes {
+  /** Levels of the tree of digests. */
+  readonly digestDepth: number;
+  readonly leavesPerQuestion: number;
+  /** Rows that are told of in one question; and gone through for one answer, and then taken in: either is a few milliseconds of work. */
+  readonly rowsPerQuestion: number;
+  readonly rowsPerAnswer: number;
+  readonly keysPerQuestion: number;
+}
+
 export interface ClusterConfig {
   /** The first view of a new cluster. */
   readonly view: View;
@@ -148,6 +159,7 @@ export interface ClusterConfig {
   readonly timing: Readonly<Timing>;
   readonly store: Readonly<StoreSettings>;
   readonly healing: Readonly<Healing>;
+  readonly sizes?: Sizes;
   readonly log: { readonly level: LogLevel };
 }
 

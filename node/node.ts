@@ -57,7 +57,7 @@ export class Node {
     this.#startedAtMs = this.#nowMs();
     this.#topology = new Topology(config.view, id);
     this.#clock = new HybridClock(runtime.clock);
-    this.#store = new Store(runtime, config.store, { cluster: config.view.cluster, node: id, partitions: config.view.partitions, placement: placementInWords(config.view) }, this.#topology.partitionOf);
+    this.#store = new Store(runtime, { ...config.store, digestDepth: config.sizes?.digestDepth }, { cluster: config.view.cluster, node: id, partitions: config.view.partitions, placement: placementInWords(config.view) }, this.#topology.partitionOf);
     this.#ledger = new Ledger({ topology: this.#topology, store: this.#store, clock: this.#clock, nowMs: this.#nowMs, outcomeRetentionMs: config.timing.outcomeRetentionMs });
     this.#chronicle = new Chronicle(id, runtime.clock);
     this.#loopback = new Loopback((message) => this.#handle(id, this.#store.incarnation, message));
@@ -148,7 +148,7 @@ export class Node {
     const { storeId, incarnation, rebornAt, nonce } = this.#store.standing.life;
     this.#ledger.enterDurably([Kind.floor, this.#topology.self, storeId, incarnation, rebornAt, nonce]);
     this.#parts = assemble({
-      runtime: this.#runtime, timing: this.#config.timing, healing: this.#config.healing, defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
+      runtime: this.#runtime, timing: this.#config.timing, healing: this.#config.healing, ...(this.#config.sizes !== undefined && { sizes: this.#config.sizes }), defaultProtocol: protocolNumber(this.#config.protocol), topology: this.#topology, clock: this.#clock, store: this.#store, ledger: this.#ledger, loopback: this.#loopback, chronicle: this.#chronicle,
       received: (from, session, message) => this.#receive(from, session, message),
       peerUp: () => (this.#lastMarks = ''),
       status: () => this.status,

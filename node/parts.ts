@@ -8,6 +8,7 @@ import { Audits } from './heal/audit.ts';
 import { Collection } from './heal/collection.ts';
 import { Doubt } from './heal/doubt.ts';
 import { Exchange } from './heal/exchange.ts';
+import type { ExchangeSizes } from './heal/exchange-messages.ts';
 import { Founding } from './heal/founding.ts';
 import { Pacer } from './heal/pacer.ts';
 import { RecoveryPoints } from './heal/recovery-points.ts';
@@ -35,6 +36,7 @@ export interface Core {
   readonly runtime: Runtime;
   readonly timing: Readonly<Timing>;
   readonly healing: Readonly<Healing>;
+  readonly sizes?: ExchangeSizes;
   /** The commit protocol of transactions that name none. */
   readonly defaultProtocol: number;
   readonly topology: Topology;
@@ -75,7 +77,7 @@ export interface Parts {
 }
 
 /** Precondition: the store is open. */
-export function assemble({ runtime, timing, healing, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp, refused, status }: Core): Parts {
+export function assemble({ runtime, timing, healing, sizes, defaultProtocol, topology, clock, store, ledger, loopback, chronicle, received, peerUp, refused, status }: Core): Parts {
   const { standing: { life }, incarnation } = store;
   const nowMs = () => runtime.clock.monotonicMs();
   const randomUint32 = () => runtime.randomUint32();
@@ -118,7 +120,7 @@ export function assemble({ runtime, timing, healing, defaultProtocol, topology, 
   const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
   const pacer = new Pacer({ nowMs, bytesPerSecondMax: healing.bytesPerSecondMax });
   const exchange = new Exchange({
-    ...shared, pacer, intervalMs: timing.healIntervalMs,
+    ...shared, pacer, intervalMs: timing.healIntervalMs, ...(sizes !== undefined && { sizes }),
     // Of a doubtful copy it proves nothing that a key is absent.
     collectedOf: (partition) => (store.doubts.isSure(partition) ? store.versions.tombstones.collected(partition) : 0),
     passed: (peer, partition, ordinal, collected) => {

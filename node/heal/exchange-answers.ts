@@ -3,7 +3,7 @@ import { Tag, type Blocks, type Children, type Compare, type Descend, type Diffe
 import type { Topology } from '../cluster/topology.ts';
 import type { Store } from '../store/store.ts';
 import { Fingerprints, isBehind } from './exchange-leaf.ts';
-import { blockDigest, blockOf, rootsOf, sameBytes, shortChildren, shortLeaf } from './exchange-messages.ts';
+import { blockDigest, blockOf, exchangeSizes, rootsOf, sameBytes, shortChildren, shortLeaf, type ExchangeSizes } from './exchange-messages.ts';
 
 export interface AnswersOptions {
   readonly topology: Topology;
@@ -13,10 +13,9 @@ export interface AnswersOptions {
    * say. Asked after the partition was read: reading may find damage.
    */
   readonly collectedOf: (partition: number) => number;
+  readonly sizes?: ExchangeSizes;
 }
 
-/** Rows gone through for one answer, and then taken in: either is a few milliseconds of work. */
-const rowsMax = 512;
 const digestBytes = 16;
 const nothing = new Uint8Array(0);
 
@@ -58,14 +57,14 @@ export class Answers {
 
   /** At least one row, or one leaf, and what fits `bytesMax` beyond. */
   listed([, request, leaves, after, until]: List, bytesMax: number): Listed {
-    const { topology, store, collectedOf } = this.#options;
+    const { topology, store, collectedOf, sizes: { rowsPerAnswer } = exchangeSizes } = this.#options;
     const said: (number | Uint8Array | null)[] = [];
     const news: (Key | Version | Value)[] = [];
     const others: (Key | Version | number)[] = [];
     let bytes = 0;
     let rows = 0;
     let cutAt: Key | null = null;
-    for (let i = 0; i < leaves.length && cutAt === null && bytes < bytesMax && rows < rowsMax; i += 4) {
+    for (let i = 0; i < leaves.length && cutAt === null && bytes < bytesMax && rows < rowsPerAnswer; i += 4) {
       const [partition, leaf, above, have] = leaves.slice(i, i + 4) as [number, number, Version, Uint8Array | null];
       if (!topology.isMine(partition) || leaf >= store.tree.leavesPerPartition) {
         said.push(0, nothing, null);
@@ -76,7 +75,7 @@ export class Answers {
       let last: Key | null = null;
       for (const [key, row] of store.rows(partition, leaf, i === 0 ? after : null)) {
         if (end !== null && isBehind(key, end)) break;
-        if (last !== null && (bytes >= bytesMax || rows >= rowsMax)) {
+        if (last !== null && (bytes >= bytesMax || rows >= rowsPerAnswer)) {
           cutAt = last;
           break;
         }

@@ -1,6 +1,7 @@
 /** What the two sides of an exchange agree on besides the grammar of their messages. */
 import type { Blocks, Children, Compare, Descend, Differ, List, Listed, Pull, Pulled, Roots } from '../../client/wire/messages.ts';
 import { Tag } from '../../client/wire/messages.ts';
+import type { Sizes } from '../config.ts';
 import type { Topology } from '../cluster/topology.ts';
 import { mix } from '../store/hash.ts';
 import type { Tree } from '../store/digests.ts';
@@ -9,6 +10,11 @@ export type Question = Blocks | Compare | Descend | List | Pull;
 export type Answer = Roots | Differ | Children | Listed | Pulled;
 
 export const answerTo = { [Tag.blocks]: Tag.roots, [Tag.compare]: Tag.differ, [Tag.descend]: Tag.children, [Tag.list]: Tag.listed, [Tag.pull]: Tag.pulled } as const;
+
+/** How much is asked, and answered, at once. */
+export type ExchangeSizes = Omit<Sizes, 'digestDepth'>;
+
+export const exchangeSizes: ExchangeSizes = { leavesPerQuestion: 256, rowsPerQuestion: 512, rowsPerAnswer: 512, keysPerQuestion: 256 };
 
 /** Partitions in a row that are compared by one digest first: a thousand equal partitions cost half a kilobyte. */
 export const blockPartitions = 32;

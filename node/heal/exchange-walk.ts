@@ -13,7 +13,7 @@ import type { Topology } from '../cluster/topology.ts';
 import { checksumOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
 import { isBehind, isMet, pieceOf, type Leaf, type Piece } from './exchange-leaf.ts';
-import { blockDigest, blockOf, rootsOf, sameBytes, shortBytes, shortChildren, shortLeaf, type Answer, type Question } from './exchange-messages.ts';
+import { blockDigest, blockOf, exchangeSizes, rootsOf, sameBytes, shortBytes, shortChildren, shortLeaf, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
 
 export interface WalkOptions {
   readonly peer: string;
@@ -33,14 +33,12 @@ export interface WalkOptions {
   readonly missed: (partition: number, key: Key) => void;
   /** The peer has another value of the same version. */
   readonly conflicting: (key: Key, version: Version) => void;
+  readonly sizes?: ExchangeSizes | undefined;
 }
 
 const blocksPerQuestion = 64;
 const partitionsPerQuestion = 64;
 const nodesPerQuestion = 64;
-const leavesPerQuestion = 256;
-const rowsPerQuestion = 512;
-const keysPerQuestion = 256;
 /** If so many leaves that differ had nothing new, it is the peer that is behind, or what differs is old. */
 const fruitlessMax = 64;
 
@@ -102,7 +100,7 @@ export class Walk {
 
   /** The next question, or null at the end. `isThorough`: whatever differs is to be found now; else only what is easily had, as the peer may be the one that is behind. */
   question(request: number, isThorough: boolean): Question | null {
-    const { store: { tree }, shared } = this.#options;
+    const { store: { tree }, shared, sizes: { keysPerQuestion } = exchangeSizes } = this.#options;
     if (this.#wanted.length > 0) return [Tag.pull, request, this.#wanted.slice(0, keysPerQuestion)];
     for (const partition of this.#finished.splice(0)) this.#closeOne(partition);
     if (this.#leaves.length === 0 && this.#nodes.length === 0 && this.#partitions.length === 0 && this.#blocks.length === 0 && isThorough) this.#leaves = this.#again.splice(0);
@@ -188,7 +186,7 @@ export class Walk {
 
   /** As many leaves as may be gone through in one turn. Only the first may be begun already, and only the last may be told of in part. */
   #list(request: number): Question {
-    const { store } = this.#options;
+    const { store, sizes: { leavesPerQuestion, rowsPerQuestion } = exchangeSizes } = this.#options;
     const fields: (number | Version | Uint8Array | null)[] = [];
     const after = this.#leaves[0]?.after ?? null;
     let until: Key | null = null;

@@ -15,7 +15,7 @@ import type { Topology } from '../cluster/topology.ts';
 import type { Log } from '../runtime/runtime.ts';
 import type { Store } from '../store/store.ts';
 import { Answers, type AnswersOptions } from './exchange-answers.ts';
-import { answerTo, bytesOf, sharedWith, type Answer, type Question } from './exchange-messages.ts';
+import { answerTo, bytesOf, sharedWith, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
 import { Walk, type WalkOptions } from './exchange-walk.ts';
 import type { Pacer } from './pacer.ts';
 
@@ -33,6 +33,7 @@ export interface ExchangeOptions {
   readonly passed: WalkOptions['passed'];
   readonly vanished: WalkOptions['vanished'];
   readonly missed: WalkOptions['missed'];
+  readonly sizes?: ExchangeSizes;
 }
 
 /** Between one exchange and the next if something was taken, for there may be more. */
@@ -172,11 +173,11 @@ export class Exchange {
   }
 
   #begin(peer: string, course: Course): void {
-    const { topology, store, nowMs, passed, vanished, missed } = this.#options;
+    const { topology, store, nowMs, passed, vanished, missed, sizes } = this.#options;
     const { shared } = course;
     course.isHurried = false;
     const walk = new Walk({
-      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished, missed,
+      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished, missed, sizes,
       conflicting: (key, version) => this.#conflicting(peer, key, version),
     });
     this.#current = { peer, walk, beganAtMs: nowMs(), question: Tag.blocks, request: 0, heardAtMs: nowMs() };

@@ -286,7 +286,7 @@ export class Store {
     this.#damage = new Damage({ versions: () => this.#versions, doubts: this.#doubts, table: this.#tableWriter, log: this.#runtime.log });
     const life = nextLife(facts, () => this.#runtime.randomUint32(), asNumber(survey.end));
     this.#standing = new Standing(life, facts === null || (facts.isUnfounded && lost === null), this.#doubts, this.#tableWriter);
-    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damage.found(partition, error));
+    this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damage.found(partition, error), this.#options.digestDepth);
     for (const partition of this.#versions.tombstones.damaged) this.doubt(partition, 'its record of what was deleted was damaged');
     for (const { key, value } of table.range(...ownerBounds)) {
       const suffix = suffixOfOwnerKey(key);

@@ -18,6 +18,8 @@ export interface StoreOptions {
   readonly checkpointSliceKeys: number;
   /** Keys whose version is remembered without asking the table. */
   readonly headCacheEntries: number;
+  /** Levels of the tree of digests, the same on all nodes for all of their lives; as the number of partitions asks for, unless told. */
+  readonly digestDepth?: number | undefined;
 }
 
 /** What the store needs of whoever writes the journal. */

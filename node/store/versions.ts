@@ -7,7 +7,7 @@ import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
 import type { Put, Table } from '../runtime/runtime.ts';
 import { Cuts } from './cuts.ts';
-import { branchBytes, digestBytes, Digests, fanout } from './digests.ts';
+import { branchBytes, depthFor, digestBytes, Digests, fanout } from './digests.ts';
 import { checksumOf, itemOf, slotOf, slots } from './hash.ts';
 import { absent, HeadCache, isTombstone } from './heads.ts';
 import { Overlay, type OverlayEntry } from './overlay.ts';
@@ -32,11 +32,11 @@ export class Versions {
   readonly #damaged: (partition: number, error: CorruptValue) => void;
 
   /** Loads the digests. Throws StoreError. A data row that is found damaged later is told to `damaged`, and then read as if it were not there. */
-  constructor(table: Table, headCacheEntries: number, partitions: number, partitionOf: (key: Key) => number, damaged: (partition: number, error: CorruptValue) => void) {
+  constructor(table: Table, headCacheEntries: number, partitions: number, partitionOf: (key: Key) => number, damaged: (partition: number, error: CorruptValue) => void, digestDepth = depthFor(partitions)) {
     this.table = table;
     this.heads = new HeadCache(headCacheEntries);
-    this.digests = new Digests(partitions);
-    this.tableDigests = new Digests(partitions);
+    this.digests = new Digests(partitions, digestDepth);
+    this.tableDigests = new Digests(partitions, digestDepth);
     this.tombstones = new Tombstones(table, partitions);
     this.cuts = new Cuts(this.digests);
     this.#partitionOf = partitionOf;

@@ -268,12 +268,15 @@ function member(start: () => void): Member {
   return { downMs: 0, effectsOfNextStart: null, diskFaults: 0, excused: false, spoilt: 'no', wasSpoilt: false, start };
 }
 
-function configOf({ nodes, replicationFactor, partitions, timing: { outcomeRetentionMs = limits.outcomeRetentionMs, ...timing }, store, healing = {} }: ClusterShape): ClusterConfig {
+function configOf({ nodes, replicationFactor, partitions, timing: { outcomeRetentionMs = limits.outcomeRetentionMs, ...timing }, store, healing: { bytesPerSecondMax, ...healing } = {}, sizes }: ClusterShape): ClusterConfig {
   const content = { cluster: 'simulated', partitions, replicationFactor, timing, healing, nodes: nodeIds(nodes).map((id) => ({ id, url: urlOf(id) })) };
   const checked = checkConfig(content);
   if ('faults' in checked) throw new Error(checked.faults.map(({ path, message }) => `${path} ${message}`).join('; '));
   // Less than a configuration may ask for: see shape.ts.
-  return { ...checked.config, timing: { ...checked.config.timing, outcomeRetentionMs }, store: { ...checked.config.store, ...store } };
+  return {
+    ...checked.config, timing: { ...checked.config.timing, outcomeRetentionMs }, store: { ...checked.config.store, ...store },
+    healing: { ...checked.config.healing, ...(bytesPerSecondMax !== undefined && { bytesPerSecondMax }) }, ...(sizes !== undefined && { sizes }),
+  };
 }
 
 export function urlOf(id: string): string {

@@ -81,7 +81,7 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const protocols = wanted.length > 0 ? wanted : drawProtocols(random.fork('protocols'), fitting);
   const passerBy = random.fork('passer-by');
   const passerByPauseMs = passerBy.chance(0.5) ? Math.ceil(passerBy.pick([5, 20]) * slownessOf(conditions)) : null;
-  return { seed: String(seed), workload: name, shape: isScrubbed ? { ...shape, healing: { scrubIntervalMs: 2_000 } } : shape, conditions, protocols, clients, passerByPauseMs, durationMs: lengthMs, injections };
+  return { seed: String(seed), workload: name, shape: isScrubbed ? { ...shape, healing: { ...shape.healing, scrubIntervalMs: 2_000 } } : shape, conditions, protocols, clients, passerByPauseMs, durationMs: lengthMs, injections };
 }
 
 /** Nobody configures timeouts that a healthy network of theirs does not keep: with them hardly anything is ever done, and nothing is tested. */

@@ -1,5 +1,5 @@
 /** What a simulated cluster is made of: its size and its settings, drawn so that every bound is met in minutes instead of months. */
-import type { Healing, StoreSettings, Timing } from '../../../node/config.ts';
+import type { Healing, Sizes, StoreSettings, Timing } from '../../../node/config.ts';
 import type { Random } from '../random.ts';
 
 export interface ClusterShape {
@@ -10,6 +10,8 @@ export interface ClusterShape {
   readonly store: Partial<StoreSettings>;
   /** As configured by default, unless told. */
   readonly healing?: Partial<Healing>;
+  /** As of any store, unless told. */
+  readonly sizes?: Sizes;
 }
 
 const KiB = 1_024;
@@ -25,7 +27,7 @@ export function drawShape(random: Random): ClusterShape {
   // Where not everybody keeps everything, keys shall lie in several groups, so that transactions meet in more than one place; and several keys
   // in each, for what read one of them matters to who writes another.
   const partitions = random.pick(replicationFactor < nodes ? [2, 4, 4, 16, 64] : [1, 1, 2, 16]);
-  return { nodes, replicationFactor, partitions, timing: drawTiming(random), store: drawStore(random) };
+  return { nodes, replicationFactor, partitions, timing: drawTiming(random), store: drawStore(random), ...drawHealing(random.fork('healing')) };
 }
 
 function drawTiming(random: Random): Partial<Timing> {
@@ -44,6 +46,16 @@ function drawTiming(random: Random): Partial<Timing> {
     // Less than a configuration may ask for: whoever comes too late is to be told that nobody knows any more, and never anything wrong.
     outcomeRetentionMs: random.pick([1_000, 10_000, 150_000]),
   };
+}
+
+/**
+ * A tree of digests so small that a leaf has many keys, and pages so small that a leaf has many of them, though there are a few dozen keys. And in some runs
+ * so few bytes for healing that who has forgotten something stays so for a while, is asked meanwhile, and is not alone in that.
+ */
+function drawHealing(random: Random): Pick<ClusterShape, 'healing' | 'sizes'> {
+  const few = [1, 2, 5] as const;
+  const sizes = { digestDepth: random.pick([1, 1, 2]), leavesPerQuestion: random.pick([...few, 256]), rowsPerQuestion: random.pick([...few, 512]), rowsPerAnswer: random.pick([...few, 512]), keysPerQuestion: random.pick([...few, 256]) };
+  return { ...(random.chance(0.5) && { sizes }), ...(random.chance(0.3) && { healing: { bytesPerSecondMax: random.pick([4, 16]) * KiB } }) };
 }
 
 /**

@@ -24,7 +24,7 @@ export function classesInWords({ injections }: Plan): string {
 
 /** All of it, a line each. */
 export function planInWords(plan: Plan): string[] {
-  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...reachInWords(plan), ...plan.injections.map(injectionInWords)];
+  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store, ...plan.shape.healing, ...plan.shape.sizes })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...reachInWords(plan), ...plan.injections.map(injectionInWords)];
 }
 
 function reachInWords({ clients }: Plan): string[] {

@@ -2,6 +2,7 @@
 import type { PlantedBug } from '../bug.ts';
 
 const versions = 'node/store/versions.ts';
+const walk = 'node/heal/exchange-walk.ts';
 
 export const healingBugs: readonly PlantedBug[] = [
   {
@@ -21,6 +22,21 @@ export const healingBugs: readonly PlantedBug[] = [
       module: 'node/txn/ledger.ts', find: '        this.#lock(txn, this.parse(txn.body));\n',
       replace: '        this.#lock(txn, this.parse(txn.body));\n        this.parse(txn.body).writeKeys.forEach((key, i) => this.#topology.isMine(this.#topology.partitionOf(key as Key)) && this.#store.install(this.#topology.partitionOf(key as Key), key as Key, txn.timestamp, this.parse(txn.body as Uint8Array).writeValues[i] as Uint8Array | null));\n',
     }],
+  },
+  {
+    name: 'exchange-asks-first-page',
+    wrong: 'Of a leaf with more keys than fit a question only the first ones are asked about.',
+    patches: [{ module: walk, find: 'const after = end ?? piece.until;', replace: 'const after = end;' }],
+  },
+  {
+    name: 'exchange-hears-first-page',
+    wrong: 'An answer that tells of a part of a leaf is taken for all of it.',
+    patches: [{ module: walk, find: 'const end = i === count - 1 ? cutAt : null;', replace: 'const end = i < 0 ? cutAt : null;' }],
+  },
+  {
+    name: 'exchange-trusts-newest',
+    wrong: 'What is newer than all that there is in a leaf is taken for all that is missing there.',
+    patches: [{ module: walk, find: 'if (leaf.isThorough || hadNothing || sameBytes(', replace: 'if (!hadNothing || sameBytes(' }],
   },
   {
     name: 'exchange-without-tombstones',
