@@ -75,7 +75,7 @@ export function mayRecover(terms: Terms, decision: Decision, told: readonly Prom
       const has = (member: string): boolean => member === mine?.node || heard.some(({ node }) => node === member);
       if (isHeard(terms, has) && followsFrom(terms, decision, heard, mine)) return true;
       // Whoever has no record of it can't know its protocol. No group can commit of which a majority has no vote, and never will.
-      if (decision === ABORT && isMajority(terms.groups, has) && heard.every(({ vote, accepted }) => vote === 0 && accepted === null)) return true;
+      if (decision === ABORT && isMajority(terms.groups, has) && heard.every(({ vote, accepted }) => vote === 0 && (accepted?.decision ?? ABORT) === ABORT)) return true;
     }
   }
   return false;

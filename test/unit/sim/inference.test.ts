@@ -25,6 +25,7 @@ describe('a recoverer may propose', () => {
     ['an abort of 3PC, when nobody was pre-committed', terms('3pc'), ABORT, [says('n1', 5), says('n2', 5)], null],
     ['an abort of 2PC, when its coordinator knows nothing', terms('2pc'), ABORT, [says('n1', 5), says('n2', 5)], null],
     ['an abort of 2PC, when no majority ever voted', terms('2pc'), ABORT, [says('n3', 0), says('n2', 0)], null],
+    ['that, too, when somebody else has come to it before', terms('2pc'), ABORT, [says('n3', 0), says('n2', 0, 1, ABORT)], null],
   ])('%s', (_what, of, decision, told, mine) => {
     expect(mayRecover(of, decision, told, mine)).toBe(true);
   });
