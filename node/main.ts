@@ -18,10 +18,13 @@ import type { ClusterConfig } from './config.ts';
 import { Node } from './node.ts';
 import { isAlone, restore, type Restored } from './restore.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
+import { whileReading } from './runtime/lmdb-table.ts';
 import { makeLog } from './runtime/log.ts';
 import { probeAddress } from './runtime/probe-address.ts';
-import { fatalExitCode, realRuntime } from './runtime/real.ts';
+import { diskExitCode, fatalExitCode, realRuntime } from './runtime/real.ts';
+import { TableDamaged } from './runtime/runtime.ts';
 import { findPoint, isInterrupted, Staging } from './runtime/staging.ts';
+import { damagedTable } from './store/store-error.ts';
 
 /** After the numbers of sysexits.h, which service managers know. */
 const exitCodes = {
@@ -34,7 +37,7 @@ const exitCodes = {
   /** The data directory is in use, is another node's, or can't be made. */
   directory: 73,
   /** The disk fails, or what is on it is damaged. */
-  disk: 74,
+  disk: diskExitCode,
 } as const;
 type Ending = keyof typeof exitCodes;
 
@@ -129,6 +132,7 @@ function readConfig(file: string): ClusterConfig {
 /** Why the node does not start, in words, and how the process ends then. */
 function startFault(error: unknown, url: string, directory: string): readonly [Ending, string] {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof TableDamaged) return ['disk', `${directory}: ${damagedTable(cause.message)}`];
     const { code = cause.name, syscall = '' } = cause as NodeJS.ErrnoException;
     const [ending, words = cause.message] = startFaults[`${code} ${syscall}`] ?? startFaults[code] ?? [];
     if (ending !== undefined) return [ending, `${ending === 'address' ? url : directory}: ${words}`];
@@ -166,8 +170,10 @@ async function main(): Promise<void> {
   const log = makeLog({ level: config.log.level, node: id, ...(json && { readable: false }) });
   log.info({ pid: process.pid, directory, nodeVersion: process.versions.node }, 'starting');
   const runtime = orElse(() => realRuntime({ directory, log }), failToStart);
-  process.on('uncaughtException', (error) => {
+  process.on('uncaughtException', (uncaught) => {
+    const error = whileReading(uncaught) as Error;
     if (state === 'starting') failToStart(error);
+    if (error instanceof TableDamaged) runtime.fatal(damagedTable(error.message), { code: 'corrupt-table' });
     runtime.fatal('uncaught exception', { error: error.message, stack: error.stack });
   });
 

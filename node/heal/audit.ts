@@ -166,10 +166,10 @@ export class Audits {
     const { store } = this.#options;
     const level = Math.min(store.tree.depth, rangeLevelMax);
     const ranges = Buffer.concat(Array.from({ length: rangesOf(store.tree.depth) }, (_, range) => rebuilt.node(0, level, range)));
-    // Only where nothing was written meanwhile can the two be compared.
+    // Only where nothing was written meanwhile can the two be compared; and where that is known already, they are just being put right.
     const isStill = Buffer.compare(root, store.root(partition)) === 0;
-    const isRight = !isStill || Buffer.compare(rebuilt.root(0), root) === 0;
-    if (!isRight) store.mend(partition);
+    const isRight = !isStill || store.doubts.damaged.has(partition) || Buffer.compare(rebuilt.root(0), root) === 0;
+    if (!isRight) store.doubt(partition, 'the rows of a partition were not those that its digests were of');
     const isSure = store.doubts.isSure(partition);
     const facts = (isSure ? 0 : AuditFact.doubtful) | (isRight ? 0 : AuditFact.misdigested);
     job.answer.push(partition, keys, store.stats.damagedRows - damagedBefore, facts, isSure ? store.versions.tombstones.collected(partition) : 0, ranges);

@@ -155,7 +155,7 @@ export class Doubt {
     if (doubts.count === 0 && !wantsFence) return;
     const partitions: number[] = [];
     for (let partition = 0; partition < topology.view.partitions; partition++) {
-      const isWanted = topology.isMine(partition) && !doubts.isSure(partition) && topology.groupOf(partition).members.includes(peer);
+      const isWanted = topology.isMine(partition) && !doubts.isSure(partition) && !doubts.damaged.has(partition) && topology.groupOf(partition).members.includes(peer);
       if (isWanted && this.#evidence.get(partition)?.has(peer) !== true) partitions.push(partition);
     }
     const talking = this.#talks.get(peer);

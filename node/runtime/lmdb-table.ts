@@ -17,7 +17,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
-import { tableKeyBytesMax } from './runtime.ts';
+import { TableDamaged, tableKeyBytesMax } from './runtime.ts';
 import type { CopySteps, Put, Table } from './runtime.ts';
 import type { TableCopies } from './table-copies.ts';
 
@@ -30,6 +30,16 @@ const mapSizeBytes = 64 * 1_024 ** 3;
 /** `eventTurnBatching` opens a batch of its own for each turn, whose promise nobody else gets: when a commit fails it ends the process as an unhandled rejection. */
 const options = { overlappingSync: false, encoding: 'binary', keyEncoding: 'binary', noMemInit: true, eventTurnBatching: false, mapSize: mapSizeBytes } as const;
 
+/**
+ * What LMDB says of a file that it can't have written: a page of the wrong type, one that there is not, another format, a tree that is too
+ * deep, a page that is too full, a size that can't be, and whatever it calls unexpected. Its pages have no checksums: a bit that has
+ * changed may as well end the process, or hide rows (store/damage.ts).
+ */
+const damageCodes = new Set([-30_796, -30_797, -30_794, -30_793, -30_787, -30_786, -30_781, -30_779]);
+/** The transaction met something that it did not expect: one that reads, damage; one that writes, perhaps a disk that took no page of it, but such a disk says so in its own words sooner or later. */
+const brokenTransaction = -30_782;
+const brokenWritesInRowMax = 5;
+
 export class LmdbTable implements Table {
   readonly #database: RootDatabase<Buffer, Buffer>;
   readonly #file: string;
@@ -37,23 +47,28 @@ export class LmdbTable implements Table {
   readonly #onClosed: () => void;
   #isCopying = false;
   #hasLeaks = false;
+  #brokenInRow = 0;
   /** Closes what may not be closed while it is copied. */
   #close: (() => void) | null = null;
 
   /** Opens the table in this directory. Throws what LMDB throws when it can't. */
   constructor(directory: string, copies: TableCopies, onClosed: () => void) {
-    this.#database = open<Buffer, Buffer>({ path: directory, ...options });
+    this.#database = reading(() => open<Buffer, Buffer>({ path: directory, ...options }));
     this.#file = join(directory, 'data.mdb');
     this.#copies = copies;
     this.#onClosed = onClosed;
   }
 
   get(key: Buffer): Buffer | undefined {
-    return this.#database.get(key);
+    return reading(() => this.#database.get(key));
   }
 
-  range(from: Buffer, to: Buffer): Iterable<{ readonly key: Buffer; readonly value: Buffer }> {
-    return this.#database.getRange({ start: from, end: to });
+  * range(from: Buffer, to: Buffer): Iterable<{ readonly key: Buffer; readonly value: Buffer }> {
+    try {
+      yield* this.#database.getRange({ start: from, end: to });
+    } catch (error) {
+      throw whileReading(error);
+    }
   }
 
   write(puts: readonly Put[], done: (error?: Error) => void): void {
@@ -71,9 +86,17 @@ export class LmdbTable implements Table {
       }
     });
     committed.then(
-      () => queueMicrotask(done),
-      (error: unknown) => reason(error).then((cause) => queueMicrotask(() => done(cause))),
+      () => {
+        this.#brokenInRow = 0;
+        queueMicrotask(done);
+      },
+      (error: unknown) => reason(error).then((cause) => queueMicrotask(() => done(this.#judge(cause)))),
     );
+  }
+
+  #judge(error: Error): Error {
+    this.#brokenInRow = codeOf(error.cause) === brokenTransaction ? this.#brokenInRow + 1 : 0;
+    return damageCodes.has(codeOf(error.cause)) || this.#brokenInRow > brokenWritesInRowMax ? damage(error.cause as Error) : error;
   }
 
   /**
@@ -110,6 +133,28 @@ export class LmdbTable implements Table {
       });
     };
     if (!this.#isCopying) this.#close();
+  }
+}
+
+function codeOf(error: unknown): number {
+  return Number((error as { readonly code?: unknown } | undefined)?.code);
+}
+
+function damage(error: Error): TableDamaged {
+  return new TableDamaged(`LMDB says ${error.message.trimEnd()}`, { cause: error });
+}
+
+/** The error, or what it means: of whatever LMDB threw while it read, or where nobody caught it. */
+export function whileReading(error: unknown): unknown {
+  const code = codeOf(error);
+  return damageCodes.has(code) || code === brokenTransaction ? damage(error as Error) : error;
+}
+
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw whileReading(error);
   }
 }
 

@@ -8,6 +8,9 @@ import type { Runtime } from './runtime.ts';
 /** The exit code of a node that stopped itself because it could not trust itself any more: EX_SOFTWARE of sysexits.h. */
 export const fatalExitCode = 70;
 
+/** The disk fails, or what is on it is damaged: EX_IOERR. */
+export const diskExitCode = 74;
+
 export interface RealRuntimeOptions {
   /** The node's data directory, made if need be. Whoever calls holds its lock. */
   directory: string;
@@ -22,8 +25,9 @@ export function realRuntime({ directory, log }: RealRuntimeOptions): Runtime {
     log,
     listen: (url, onConnection, done) => listen(url, log, onConnection, done),
     fatal(reason, details = {}) {
-      log.fatal(details, reason);
-      process.exit(fatalExitCode);
+      const isDamage = String(details['code']).startsWith('corrupt-');
+      log.fatal({ ...details, ...(isDamage && { directory }) }, reason);
+      process.exit(isDamage ? diskExitCode : fatalExitCode);
     },
   };
 }

@@ -71,6 +71,11 @@ export const tableKeyBytesMax = 1_978;
 /** A key to write, with its value, or null to remove it. The buffers must not be changed afterwards. */
 export type Put = readonly [key: Buffer, value: Buffer | null];
 
+/** What was found in the table can't have been written there. Thrown by whatever reads it, and told of writes that met it. */
+export class TableDamaged extends Error {
+  override readonly name = 'TableDamaged';
+}
+
 /** An ordered key-value store (bytewise order) whose batches are atomic and durable. */
 export interface Table {
   /** A value committed before, or undefined. The buffer is the caller's to keep. */

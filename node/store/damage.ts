@@ -1,21 +1,37 @@
-/** What is done about rows that are not as they were: out with them, and the partition is in doubt. */
-import type { Log } from '../runtime/runtime.ts';
+/**
+ * What is done about rows that are not as they were. The partition is in doubt at once, and from then on its rows are gone through, branch by
+ * branch of the digests, some in each turn: damaged ones are taken out, and the digests become those of what is left, so that
+ * comparing them with others brings back what is missing. Until the last branch nobody is asked for that (heal/doubt.ts).
+ *
+ * What is taken out must be gone when the disk has taken that, and what is there must be found by its key. Else the tree is damaged
+ * by which LMDB finds its rows, and nothing that is put there can be relied on: then the node stops, and is to be replaced.
+ */
+import type { Runtime } from '../runtime/runtime.ts';
 import type { Doubts } from './doubts.ts';
-import type { CorruptValue } from './store-error.ts';
+import { damagedTable, type CorruptValue } from './store-error.ts';
 import type { TableWriter } from './table-writer.ts';
-import type { Versions } from './versions.ts';
+import type { Finding, Versions } from './versions.ts';
 
 export interface DamageParts {
   readonly versions: () => Versions;
   readonly doubts: Doubts;
   readonly table: TableWriter;
-  readonly log: Log;
+  readonly runtime: Pick<Runtime, 'log' | 'fatal'>;
 }
+
+/** Mended in one turn: some milliseconds. */
+const branchesPerTurnMax = 256;
+const rowsPerTurnMax = 1_024;
 
 export class Damage {
   readonly #parts: DamageParts;
-  /** Partitions in which damage was found before the table could be written; null from then on. */
-  #waiting: Set<number> | null = new Set();
+  /** Before, what is found is written with what opens the store. */
+  #isOpen = false;
+  /** How far the partition is that is being mended. */
+  #partition = -1;
+  #nextBranch = 0;
+  /** Rows that were not found by their keys, once. */
+  readonly #unfindable = new Set<string>();
   /** Data rows that were found damaged. */
   rows = 0;
 
@@ -25,27 +41,72 @@ export class Damage {
 
   /** The table may be written from now on. */
   opened(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = null;
-    for (const partition of waiting) this.#takeOut(partition);
+    this.#isOpen = true;
   }
 
   found(partition: number, error: CorruptValue): void {
     this.rows++;
-    this.#parts.log.error({ partition, error: error.message }, 'a row of the data table is damaged');
+    this.#parts.runtime.log.error({ partition, error: error.message }, 'a row of the data table is damaged');
     this.doubt(partition, 'a row of the data table was damaged');
   }
 
   /** Something that was here is not here any more: the partition is in doubt, and of absent keys it can't be said what became of them. */
   doubt(partition: number, why: string): void {
-    this.#parts.doubts.doubt([partition], why);
-    if (this.#waiting === null) this.#takeOut(partition);
-    else this.#waiting.add(partition);
+    const { versions, doubts, table } = this.#parts;
+    doubts.damage(partition, why);
+    versions().distrust(partition);
+    if (partition === this.#partition) this.#partition = -1;
+    // Before anything is written that takes the damage away, or a crash would leave neither the damage nor the doubt.
+    if (this.#isOpen) table.write([...versions().tombstones.puts(partition), doubts.put()], () => {});
   }
 
-  #takeOut(partition: number): void {
-    const { versions, doubts, table } = this.#parts;
-    // Together, or a crash would leave neither the damage nor the doubt.
-    table.write([...versions().withoutDamage(partition), doubts.put()], () => {});
+  /** Reads a branch and says what it found. */
+  check(partition: number, branch: number): Finding {
+    const finding = this.#parts.versions().check(partition, branch);
+    this.#judge(finding);
+    return finding;
+  }
+
+  /** Goes on with what is to be mended. To be called now and then. */
+  tick(): void {
+    const { doubts } = this.#parts;
+    let rows = 0;
+    for (let count = 0; this.#isOpen && doubts.damaged.size > 0 && count < branchesPerTurnMax && rows < rowsPerTurnMax; count++) rows += this.#mendNext();
+  }
+
+  #mendNext(): number {
+    const { doubts, versions, table } = this.#parts;
+    if (!doubts.damaged.has(this.#partition)) {
+      this.#partition = doubts.damaged.values().next().value as number;
+      this.#nextBranch = 0;
+    }
+    const partition = this.#partition;
+    const branch = this.#nextBranch++;
+    const { rows, damaged, puts, ...finding } = versions().mend(partition, branch);
+    if (this.#nextBranch === versions().digests.branchesPerPartition) doubts.mended(partition);
+    this.#judge(finding);
+    if (puts.length > 0) table.write(puts, () => this.#checkGone(partition, branch, damaged));
+    return rows;
+  }
+
+  #checkGone(partition: number, branch: number, damaged: readonly Buffer[]): void {
+    if (damaged.length === 0) return;
+    const left = new Set(this.#parts.versions().check(partition, branch).damaged.map((at) => at.toString('hex')));
+    if (damaged.some((at) => left.has(at.toString('hex')))) this.#stop('a row that was removed from it is still there', partition);
+  }
+
+  /** What is not found by its key is looked at once more, in a later turn. */
+  #judge({ unfindable }: Pick<Finding, 'unfindable'>): void {
+    for (const at of unfindable) {
+      const partition = at.readUInt16BE(1);
+      if (this.#unfindable.has(at.toString('hex'))) this.#stop('a row that is there is not found by its key', partition);
+      this.#unfindable.add(at.toString('hex'));
+      this.doubt(partition, 'a row of the data table was not found by its key');
+    }
+  }
+
+  #stop(problem: string, partition: number): never {
+    const { runtime } = this.#parts;
+    return runtime.fatal(damagedTable(problem), { code: 'corrupt-table', partition });
   }
 }

@@ -107,6 +107,17 @@ export class Digests implements Tree {
     return lanes.every((lane, i) => lane === this.#lanes[from + i]);
   }
 
+  /** What the branch's leaves have more than these lanes. */
+  excess(partition: number, branch: number, lanes: BigUint64Array): BigUint64Array {
+    const from = (partition * this.leavesPerPartition + branch * fanout) * 2;
+    return lanes.map((lane, i) => (this.#lanes[from + i] as bigint) - lane);
+  }
+
+  /** Takes that away from them. */
+  reduce(partition: number, branch: number, excess: BigUint64Array): void {
+    for (let child = 0; child < fanout; child++) this.change(partition, branch * fanout + child, 0n, 0n, excess[2 * child] as bigint, excess[2 * child + 1] as bigint);
+  }
+
   /** The sum of a partition's leaves, for who keeps account of single changes. */
   sum(partition: number): { a: bigint; b: bigint } {
     let a = 0n;

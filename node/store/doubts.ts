@@ -24,6 +24,7 @@ interface Stored {
   readonly why: string;
   /** One bit per partition, in base 64. */
   readonly doubtful: string;
+  readonly damaged?: readonly number[];
 }
 
 const rowKey = metaKey('doubts');
@@ -41,6 +42,7 @@ export class Doubts {
   #since = 0;
   #why = '';
   #changed = false;
+  readonly #damaged = new Set<number>();
   /** Called for each partition that is doubted, also when it was doubtful already: what had been found out about it before does not count. */
   onDoubt: (partition: number) => void = () => {};
 
@@ -82,6 +84,24 @@ export class Doubts {
     }
   }
 
+  /** Doubts it, and has its rows mended before others are asked. */
+  damage(partition: number, why: string): void {
+    this.#damaged.add(partition);
+    this.doubt([partition], why);
+  }
+
+  /** Those in which rows are to be mended, the first first. */
+  get damaged(): ReadonlySet<number> {
+    return this.#damaged;
+  }
+
+  /** Its rows and its digests fit together: what others have now says what is missing. */
+  mended(partition: number): void {
+    this.#damaged.delete(partition);
+    this.#changed = true;
+    if (!this.isSure(partition)) this.onDoubt(partition);
+  }
+
   trust(partition: number): void {
     if (this.#doubtful[partition] !== 1) return;
     this.#doubtful[partition] = 0;
@@ -96,6 +116,7 @@ export class Doubts {
     this.#recorded.fill(0);
     this.#trusted.clear();
     this.#settling.clear();
+    this.#damaged.clear();
     this.#count = 0;
   }
 
@@ -122,16 +143,17 @@ export class Doubts {
   put(): Put {
     const bits = Buffer.alloc(Math.ceil(this.#partitions / 8));
     for (let partition = 0; partition < this.#partitions; partition++) if (this.#recorded[partition] === 1) bits[partition >> 3] = (bits[partition >> 3] as number) | (1 << (partition & 7));
-    const stored: Stored = { since: this.#since, why: this.#why, doubtful: bits.toString('base64') };
+    const stored: Stored = { since: this.#since, why: this.#why, doubtful: bits.toString('base64'), damaged: [...this.#damaged] };
     return bookkeepingPut(rowKey, Buffer.from(JSON.stringify(stored)));
   }
 
   #restore(value: Buffer): void {
-    const { since, why, doubtful } = JSON.parse(value.toString()) as Stored;
+    const { since, why, doubtful, damaged = [] } = JSON.parse(value.toString()) as Stored;
     const bits = Buffer.from(doubtful, 'base64');
     if (bits.length !== Math.ceil(this.#partitions / 8)) throw new StoreError('corrupt-table', `the record 'doubts' of the data table can't be read. ${replaceNode}`, { name: 'doubts' });
     this.#since = since;
     this.#why = why;
+    for (const partition of damaged) this.#damaged.add(partition);
     for (let partition = 0; partition < this.#partitions; partition++) {
       this.#doubtful[partition] = ((bits[partition >> 3] as number) >> (partition & 7)) & 1;
       this.#recorded[partition] = this.#doubtful[partition] as number;

@@ -2,6 +2,8 @@
  * Why the store can't be opened or read. Most of these end in front of an operator, so the message says what was found,
  * what was expected, that nothing was touched, and what to do.
  */
+import { TableDamaged } from '../runtime/runtime.ts';
+
 export type StoreErrorCode =
   /** The data directory belongs to another cluster, another node, or a cluster cut into another number of partitions, or placed otherwise. */
   | 'other-cluster' | 'other-node' | 'other-partitions' | 'other-placement'
@@ -39,7 +41,19 @@ export class CorruptValue extends StoreError {
   }
 }
 
-/** What to do about a node that may have forgotten votes; it ends every message about a damaged journal. */
-export const replaceNode =
-  'Nothing was changed. This node may have forgotten votes, so it must not serve as its former self. ' +
-  'Move its data directory away, and keep it for a post-mortem; then start the node again: it comes back with an empty one and learns from the others what it lacks.';
+/** What to do about a node whose disk has changed what it kept. */
+export const howToReplace = 'Move its data directory away, and keep it for a post-mortem; then start the node again: it comes back with an empty one and learns from the others what it lacks.';
+
+/** The same of one that may have forgotten votes; it ends every message about a damaged journal. */
+export const replaceNode = `Nothing was changed. This node may have forgotten votes, so it must not serve as its former self. ${howToReplace}`;
+
+/** Of a table in which something was met that can't have been written there. */
+export function damagedTable(problem: string): string {
+  return `the data table is damaged: ${problem}. ${howToReplace}`;
+}
+
+/** The store's first write was refused. */
+export function unwritten(error: Error): StoreError {
+  if (error instanceof TableDamaged) return new StoreError('corrupt-table', damagedTable(error.message), {}, { cause: error });
+  return new StoreError('write-failed', `the data table can't be written: ${error.message}`, {}, { cause: error });
+}

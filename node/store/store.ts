@@ -28,12 +28,12 @@ import { isForgotten, nextLife, openingPuts, surveyFor } from './rebirth.ts';
 import type { JournalRecord } from './records.ts';
 import { bookkeepingValue, ownerBounds, suffixOfOwnerKey, type Row } from './rows.ts';
 import { Standing } from './standing.ts';
-import { StoreError } from './store-error.ts';
+import { unwritten } from './store-error.ts';
 import { asNumber, replayJournal } from './survey.ts';
 import { TableWriter } from './table-writer.ts';
 import { Trouble } from './trouble.ts';
 import type { Entry, Head, JournalOwner, Rest, StoreOptions, StoreStats } from './types.ts';
-import { Versions } from './versions.ts';
+import { Versions, type Finding } from './versions.ts';
 
 export { CorruptValue, StoreError, type StoreErrorCode } from './store-error.ts';
 export type { Entry, Head, JournalOwner, Rest, StoreOptions, StoreStats } from './types.ts';
@@ -105,7 +105,7 @@ export class Store {
     }
     table.write(puts, (error) => {
       if (this.#state !== 'opening') return;
-      if (error !== undefined) return ready(new StoreError('write-failed', `the data table can't be written: ${error.message}`, {}, { cause: error }));
+      if (error !== undefined) return ready(unwritten(error));
       this.#state = 'open';
       this.#damage.opened();
       this.#rest();
@@ -157,6 +157,7 @@ export class Store {
     this.#journal.flush();
     this.trouble.tick();
     this.#tableWriter.tick();
+    this.#damage.tick();
     if (this.#isPressed) this.#askForCheckpoint();
   }
 
@@ -183,7 +184,7 @@ export class Store {
   }
 
   /** What else there is to ask about versions, and what is done with those that were deleted. Once the store is open, or is being replayed. */
-  get versions(): Pick<Versions, 'newerThan' | 'isNewer' | 'collect' | 'remove' | 'check' | 'tombstones' | 'cuts'> {
+  get versions(): Pick<Versions, 'newerThan' | 'isNewer' | 'collect' | 'remove' | 'tombstones' | 'cuts'> {
     return this.#versions;
   }
 
@@ -283,10 +284,11 @@ export class Store {
     const survey = surveyFor(disk, facts);
     this.#tableWriter = new TableWriter(this.#runtime, table, this.trouble);
     this.#doubts = new Doubts(table, this.#identity.partitions, () => clock.wallMs());
-    this.#damage = new Damage({ versions: () => this.#versions, doubts: this.#doubts, table: this.#tableWriter, log: this.#runtime.log });
+    this.#damage = new Damage({ versions: () => this.#versions, doubts: this.#doubts, table: this.#tableWriter, runtime: this.#runtime });
     const life = nextLife(facts, () => this.#runtime.randomUint32(), asNumber(survey.end));
     this.#standing = new Standing(life, facts === null || (facts.isUnfounded && lost === null), this.#doubts, this.#tableWriter);
     this.#versions = new Versions(table, this.#options.headCacheEntries, this.#identity.partitions, this.#partitionOf, (partition, error) => this.#damage.found(partition, error), this.#options.digestDepth);
+    for (const partition of this.#doubts.damaged) this.#versions.distrust(partition);
     for (const partition of this.#versions.tombstones.damaged) this.doubt(partition, 'its record of what was deleted was damaged');
     for (const { key, value } of table.range(...ownerBounds)) {
       const suffix = suffixOfOwnerKey(key);
@@ -309,21 +311,20 @@ export class Store {
       written: () => this.#relieve(),
     }, this.#options, survey);
     const puts = [...openingPuts(table, this.#identity, life, facts, survey), ...this.#versions.damagedDigests];
-    if (lost === null) return puts;
+    if (lost === null) return this.#doubts.count === 0 ? puts : [...puts, this.#doubts.put()];
     this.#runtime.log.warn({ storeId: this.storeId, incarnation: this.incarnation, why: lost.why }, 'reborn');
     if (lost.isFinal !== true) this.#doubts.doubt(Array.from({ length: this.#identity.partitions }, (_, partition) => partition), lost.why);
     return [...puts, this.#doubts.put()];
   }
 
-  /** Something that was here is not here any more. */
+  /** Something that was here is not here any more: the partition is in doubt, and mended from now on. */
   doubt(partition: number, why: string): void {
     this.#damage.doubt(partition, why);
   }
 
-  /** What was found in a partition is not what its digests are of: rows were changed or lost on the disk. Makes the digests those of its rows, and the partition doubtful. */
-  mend(partition: number): void {
-    this.#runtime.log.error({ partition }, 'rows of a partition are not those that its digests are of');
-    this.#damage.doubt(partition, 'the rows of a partition were not those that its digests were of');
+  /** Reads the rows of the 16 leaves of a branch as they are now, and says whether they are as they were written. */
+  check(partition: number, branch: number): Finding {
+    return this.#damage.check(partition, branch);
   }
 
   /** Is there anything that a checkpoint would change? */

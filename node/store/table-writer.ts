@@ -3,7 +3,8 @@
  * nowhere forgotten before. Their order is kept, for a later batch may say of a digest what an earlier one's rows made it.
  */
 import type { Timer } from '../../client/wire/environment.ts';
-import type { Put, Runtime, Table } from '../runtime/runtime.ts';
+import { TableDamaged, type Put, type Runtime, type Table } from '../runtime/runtime.ts';
+import { damagedTable } from './store-error.ts';
 import type { Trouble } from './trouble.ts';
 
 /**
@@ -66,6 +67,7 @@ export class TableWriter {
   }
 
   #failed(error: Error): void {
+    if (error instanceof TableDamaged) this.#runtime.fatal(damagedTable(error.message), { code: 'corrupt-table' });
     this.#failure = error;
     this.#retry = this.#runtime.after(this.#trouble.failed('table', error), () => this.#attempt());
   }

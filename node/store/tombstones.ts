@@ -68,13 +68,18 @@ export class Tombstones {
     this.#keptTotal += change;
   }
 
-  /** It can't be told any more of absent keys what became of them; and so many tombstones are left. */
-  forget(partition: number, kept: number): void {
-    const lost = this.kept(partition) - kept;
-    this.count(partition, -lost);
-    this.countInTable(partition, -lost);
+  /** It can't be told any more of absent keys what became of them. */
+  forgetCollected(partition: number): void {
     this.setCollected(partition, 0);
     this.setTableCollected(partition, 0);
+  }
+
+  /** So many there are. */
+  recounted(partition: number, kept: number): void {
+    const change = kept - this.kept(partition);
+    this.count(partition, change);
+    this.countInTable(partition, change);
+    this.#changed.add(partition);
   }
 
   /* What a checkpoint writes. */

@@ -7,7 +7,7 @@ import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
 import type { Put, Table } from '../runtime/runtime.ts';
 import { Cuts } from './cuts.ts';
-import { branchBytes, depthFor, digestBytes, Digests, fanout } from './digests.ts';
+import { branchBytes, depthFor, Digests, fanout } from './digests.ts';
 import { checksumOf, itemOf, slotOf, slots } from './hash.ts';
 import { absent, HeadCache, isTombstone } from './heads.ts';
 import { Overlay, type OverlayEntry } from './overlay.ts';
@@ -17,6 +17,26 @@ import { Tombstones } from './tombstones.ts';
 import type { Entry, Head } from './types.ts';
 
 const none = { a: 0n, b: 0n };
+
+/** What a branch is found to hold. */
+export interface Finding {
+  readonly rows: number;
+  readonly tombstones: number;
+  /** Its leaves' digests, as its rows make them; and whether they are what is kept. */
+  readonly lanes: BigUint64Array;
+  readonly isTrue: boolean;
+  /** Where rows lie that are not as they were written, or are where nobody looks for them. */
+  readonly damaged: readonly Buffer[];
+  /** Rows that whoever passes by meets, and who looks for them by their key does not find. */
+  readonly unfindable: readonly Buffer[];
+}
+
+/** Tombstones so far, of branches before the next one. */
+interface Recount {
+  readonly partition: number;
+  next: number;
+  kept: number;
+}
 
 export class Versions {
   readonly table: Table;
@@ -28,6 +48,8 @@ export class Versions {
   readonly cuts: Cuts;
   /** What must be written in place of digests that could not be read back. */
   readonly damagedDigests: Put[] = [];
+  /** The partition whose tombstones are being counted anew. */
+  #recount: Recount | null = null;
   readonly #partitionOf: (key: Key) => number;
   readonly #damaged: (partition: number, error: CorruptValue) => void;
 
@@ -148,7 +170,9 @@ export class Versions {
     this.overlay.set(key, { version, tombstone, checksum, value, partition, slot, branch: this.#branchOf(partition, leaf), itemA, itemB, baseA, baseB, baseIsTombstone });
     this.digests.change(partition, leaf, itemA, itemB, wasA, wasB);
     this.cuts.changed(partition, version, itemA - wasA, itemB - wasB);
-    this.tombstones.count(partition, Number(tombstone && version > 0) - Number(isTombstone(before)));
+    const more = Number(tombstone && version > 0) - Number(isTombstone(before));
+    this.tombstones.count(partition, more);
+    if (this.#recount?.partition === partition && Math.floor(leaf / fanout) < this.#recount.next) this.#recount.kept += more;
   }
 
   /**
@@ -159,68 +183,68 @@ export class Versions {
     return this.#rows(partition, leaf, after);
   }
 
-  rebuildLeaves(partition: number): Buffer {
-    return this.#rebuild(partition);
-  }
-
-  /**
-   * Makes the partition consistent without its damaged rows: gives what removes them from the table, together with its digests, and has forgotten
-   * them when it returns. What a damaged row added to its leaf's digest can't be read from it any more; it is what the leaf has too much.
-   * From now on that a key is absent proves nothing, so nothing counts as collected.
-   */
-  withoutDamage(partition: number): Put[] {
-    const damaged: Buffer[] = [];
-    const rebuilt = this.#rebuild(partition, (at) => damaged.push(at));
+  /** Something that was here is not: the partition's rows are to be mended, branch by branch, and that a key is absent proves nothing from now on, so nothing counts as collected. */
+  distrust(partition: number): void {
     this.cuts.end(partition);
     this.overlay.forgetCollected(partition);
-    this.tombstones.forget(partition, this.#countTombstones(partition));
-    const has = this.digests.leaves(partition);
-    const branches = new Set<number>();
-    for (let leaf = 0; leaf < this.digests.leavesPerPartition; leaf++) {
-      const [from, to] = [leaf * digestBytes, (leaf + 1) * digestBytes];
-      if (has.compare(rebuilt, from, to, from, to) === 0) continue;
-      const lane = (at: number): bigint => has.readBigUInt64LE(from + at) - rebuilt.readBigUInt64LE(from + at);
-      for (const digests of [this.digests, this.tableDigests]) digests.change(partition, leaf, 0n, 0n, lane(0), lane(8));
-      branches.add(Math.floor(leaf / fanout));
-    }
+    this.tombstones.forgetCollected(partition);
     // Of a row that is missing altogether nobody knows the key.
     this.heads.clear();
-    for (const at of damaged) if (this.#isInPlace(partition, at, keyOfDataKey(at))) this.heads.set(keyOfDataKey(at), absent);
-    const digests = [...branches].map((branch) => bookkeepingPut(digestKey(partition, branch), this.tableDigests.branch(partition, branch)));
-    return [...damaged.map((at): Put => [at, null]), ...digests, ...this.tombstones.puts(partition)];
   }
 
-  /** Reads the rows of the 16 leaves of a branch as they are now: those that are not as they were written or lie where nobody looks for them, and whether the others make the leaves' digests. */
-  check(partition: number, branch: number): { rows: number; damaged: Buffer[]; isTrue: boolean } {
+  /** Reads the rows of the 16 leaves of a branch as they are now. */
+  check(partition: number, branch: number): Finding {
     const damaged: Buffer[] = [];
+    const unfindable: Buffer[] = [];
     const lanes = new BigUint64Array(2 * fanout);
-    let rows = 0;
+    let [rows, tombstones] = [0, 0];
     const first = branch * fanout;
     const from = dataFrom(partition, this.digests.slotsOf(first)[0]);
     const to = dataFrom(partition, this.digests.slotsOf(first + fanout - 1)[1]);
-    for (const [key, { version, checksum, tombstone }] of this.#walk(partition, from, to, this.overlay.keysOf(this.#branchOf(partition, first)), (at) => damaged.push(at))) {
-      const { a, b } = itemOf(key, version, checksum, tombstone);
+    const met = (at: Buffer): void => void (this.table.get(at) === undefined && unfindable.push(at));
+    for (const [key, row] of this.#walk(partition, from, to, this.overlay.keysOf(this.#branchOf(partition, first)), (at) => damaged.push(at), met)) {
+      const { a, b } = itemOf(key, row.version, row.checksum, row.tombstone);
       const lane = 2 * (this.digests.leafOf(slotOf(key)) - first);
       lanes[lane] = (lanes[lane] as bigint) + a;
       lanes[lane + 1] = (lanes[lane + 1] as bigint) + b;
       rows++;
+      tombstones += Number(row.tombstone);
     }
-    return { rows, damaged, isTrue: this.digests.branchIs(partition, branch, lanes) };
+    return { rows, tombstones, lanes, damaged, unfindable, isTrue: this.digests.branchIs(partition, branch, lanes) };
+  }
+
+  /**
+   * Makes a branch consistent without its damaged rows: gives what removes them from the table, together with its digests, and has forgotten
+   * them when it returns. What a damaged row added to its leaf's digest can't be read from it any more; it is what the leaf has too much.
+   * The branches of a partition are gone through in order, from the first: at the last one its tombstones have been counted anew.
+   */
+  mend(partition: number, branch: number): Finding & { readonly puts: Put[] } {
+    const finding = this.check(partition, branch);
+    const { damaged, lanes, isTrue, tombstones } = finding;
+    if (branch === 0) this.#recount = { partition, next: 0, kept: 0 };
+    const recount = this.#recount as Recount;
+    invariant(recount.partition === partition && recount.next === branch, `branch ${branch} of partition ${partition} is mended out of turn`);
+    recount.next++;
+    recount.kept += tombstones;
+    if (recount.next === this.digests.branchesPerPartition) {
+      this.#recount = null;
+      this.tombstones.recounted(partition, recount.kept);
+    }
+    const excess = this.digests.excess(partition, branch, lanes);
+    if (!isTrue) for (const digests of [this.digests, this.tableDigests]) digests.reduce(partition, branch, excess);
+    for (const at of damaged) if (this.#isInPlace(partition, at, keyOfDataKey(at))) this.heads.set(keyOfDataKey(at), absent);
+    const digest = isTrue ? [] : [bookkeepingPut(digestKey(partition, branch), this.tableDigests.branch(partition, branch))];
+    return { ...finding, puts: [...damaged.map((at): Put => [at, null]), ...digest, ...this.tombstones.puts(partition)] };
   }
 
   #isInPlace(partition: number, at: Buffer, key: Key): boolean {
     return this.#partitionOf(key) === partition && dataKey(partition, slotOf(key), key).equals(at);
   }
 
-  #countTombstones(partition: number): number {
-    let count = 0;
-    for (const [, row] of this.#rows(partition, null, null, () => {})) count += Number(row.tombstone);
-    return count;
-  }
-
-  #rebuild(partition: number, damaged?: (at: Buffer) => void): Buffer {
+  /** A partition's leaves computed anew from every row. */
+  rebuildLeaves(partition: number): Buffer {
     const rebuilt = new Digests(1, this.digests.depth);
-    for (const [key, { version, checksum, tombstone }] of this.#rows(partition, null, null, damaged)) {
+    for (const [key, { version, checksum, tombstone }] of this.#rows(partition, null, null)) {
       const { a, b } = itemOf(key, version, checksum, tombstone);
       rebuilt.change(0, rebuilt.leafOf(slotOf(key)), a, b, 0n, 0n);
     }
@@ -237,7 +261,7 @@ export class Versions {
   }
 
   /** The rows between two table keys, where those keys of the overlay that belong there are among `candidates`, each perhaps more than once. Damaged rows are passed over. */
-  * #walk(partition: number, from: Buffer, to: Buffer, candidates: readonly Key[], damaged?: (at: Buffer) => void): Generator<[Key, Row]> {
+  * #walk(partition: number, from: Buffer, to: Buffer, candidates: readonly Key[], damaged?: (at: Buffer) => void, met?: (at: Buffer) => void): Generator<[Key, Row]> {
     const fresh: { key: Key; at: Buffer; row: Row }[] = [];
     for (const key of new Set(candidates)) {
       const row = this.overlay.get(key) as OverlayEntry;
@@ -248,6 +272,7 @@ export class Versions {
     let next = 0;
     for (const { key: at, value } of this.table.range(from, to)) {
       const key = keyOfDataKey(at);
+      met?.(at);
       for (let each = fresh[next]; each !== undefined && Buffer.compare(each.at, at) < 0; each = fresh[++next]) if (each.row.version > 0) yield [each.key, each.row];
       const covering = fresh[next];
       if (covering?.key === key) continue;

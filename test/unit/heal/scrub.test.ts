@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Key } from '../../../client/wire/messages.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
 import { Scrub } from '../../../node/heal/scrub.ts';
+import { slotOf } from '../../../node/store/hash.ts';
 import { valueOf } from '../txn/bodies.ts';
 import { Replica } from '../txn/replica.ts';
 import { keysIn, partitionWhere, viewOf } from '../txn/topologies.ts';
@@ -123,6 +124,34 @@ describe('a scrub', () => {
     bench.restart();
     expect([bench.doubtful, bench.replica.store.versions.tombstones.collected(here)]).toEqual([[here], 0]);
     expect(bench.replica.store.install(here, key, 5, valueOf(key))).toBe(true);
+  });
+});
+
+describe('what others have newer', () => {
+  it('has the branch of that key read at once, and a row that is missing there is found out', () => {
+    const bench = new Bench();
+    const [hidden, other] = keys as [Key, Key];
+    const { store, runtime } = bench.replica;
+    bench.scrub.suspect(here, store.tree.leafOf(slotOf(other)));
+    bench.scrub.tick();
+    expect([bench.doubtful, bench.errors]).toEqual([[], []]);
+    runtime.store.table.delete(bench.rowOf('d', hidden));
+    bench.restart();
+    expect(bench.replica.store.head(hidden)).toBeUndefined();
+    bench.replica.store.install(here, hidden, 9, valueOf('newer'));
+    bench.scrub.suspect(here, store.tree.leafOf(slotOf(hidden)));
+    bench.scrub.tick();
+    bench.replica.settle();
+    expect([bench.doubtful, bench.errors.length]).toEqual([[here], 1]);
+    expect(bench.replica.store.head(hidden)?.version).toBe(9);
+  });
+
+  it('is bounded, a few branches each time, and never of partitions that are kept elsewhere', () => {
+    const bench = new Bench();
+    const elsewhere = partitionWhere(topology, (members) => !members.includes('n1'));
+    for (let leaf = 0; leaf < bench.replica.store.tree.leavesPerPartition; leaf++) for (const partition of [here, elsewhere]) bench.scrub.suspect(partition, leaf);
+    for (let ticks = 0; ticks < 1_000; ticks++) bench.scrub.tick();
+    expect(bench.scrub.counters).toMatchObject({ passes: 0, rows: keys.length / 2 });
   });
 });
 

@@ -31,6 +31,8 @@ export class MemoryDisk {
   logs = new Map<string, Buffer>();
   table = new Map<string, Buffer>();
   copies = new Map<string, { readonly table: ReadonlyMap<string, Buffer>; readonly note: string }>();
+  /** Rows that whoever passes by meets and who looks for them by their key does not, as in a tree of which a page has changed. */
+  hidden = new Set<string>();
 }
 
 export class MemoryRuntime implements Runtime {
@@ -235,10 +237,10 @@ export class MemoryRuntime implements Runtime {
   }
 
   #openTable(): Table {
-    const { table } = this.store;
+    const { table, hidden } = this.store;
     return {
       get: (key) => {
-        const value = table.get(key.toString('latin1'));
+        const value = hidden.has(key.toString('latin1')) ? undefined : table.get(key.toString('latin1'));
         return value === undefined ? undefined : Buffer.from(value);
       },
       range: (from, to) => {
@@ -250,7 +252,7 @@ export class MemoryRuntime implements Runtime {
         if (!this.#effect()) return;
         const error = this.tableError;
         const apply = (): void => {
-          for (const put of puts) applyPut(table, put);
+          for (const put of puts) if (!hidden.has(put[0].toString('latin1'))) applyPut(table, put);
         };
         this.#writes.push({
           complete: () => {
