@@ -26,6 +26,8 @@ import { Ledger } from './txn/ledger.ts';
 /** Marks are told this often; more often frees memory sooner and costs a little more journal. */
 const marksIntervalMs = 100;
 const closingIntervalMs = 1_000;
+/** Nothing that a node does takes so long. */
+const standstillMsMin = 2_000;
 
 type PeerHandlers = { readonly [K in Tag]?: (from: string, message: MessageOf<K>, incarnation: number) => void };
 type ClientHandlers = { readonly [K in Tag]?: (client: Session, message: MessageOf<K>) => void };
@@ -48,6 +50,7 @@ export class Node {
   #timer: Timer | null = null;
   #stopping = false;
   #ticks = 0;
+  #tickedAtMs = 0;
   /** What was last told of our transactions; told again when it changes, or when somebody may have missed it. */
   #lastMarks = '';
 
@@ -98,6 +101,8 @@ export class Node {
       id: this.#topology.self,
       incarnation: this.#store.incarnation,
       epoch: this.#topology.epoch,
+      /** Its disk is not a new one any more, of which the others have still to say that nothing was there before. */
+      founded: !this.#store.standing.isUnfounded,
       uptimeMs: Math.round(this.#nowMs() - this.#startedAtMs),
       partitions: { total: this.#topology.view.partitions, ...this.#topology.partitionCounts },
       transactions: {
@@ -274,6 +279,10 @@ export class Node {
     this.#part.commits.clientClosed(session);
   }
 
+  get #doubtInWords(): string {
+    return `${this.#topology.self} is in doubt about its copy of that key (${this.#store.doubts.status?.why}) and does not speak for it before it has learned from the other replicas what it lacks; they must be up for that: see dtp status`;
+  }
+
   /** The door for what is inside a message's bytes; its shape was checked when it was decoded. `from` is null for a client. */
   #receive(from: string | null, session: Session, message: SessionMessage): void {
     if (this.#stopping) return;
@@ -324,19 +333,29 @@ export class Node {
     if (!here) return client.send([Tag.failed, request, 'wrong-view', 'this node keeps no replica of that key in the present view']);
     const values = firstThatFit(entriesOf(this.#store, keys));
     const isSure = keys.every((key) => this.#store.doubts.isSure(this.#topology.partitionOf(key)));
-    client.send(isSure ? [Tag.values, request, values] : [Tag.failed, request, 'unavailable', 'this node is in doubt about its copy of that key, and asks the other replicas for it']);
+    client.send(isSure ? [Tag.values, request, values] : [Tag.failed, request, 'unavailable', this.#doubtInWords]);
   }
 
   #tick(): void {
     const { tickIntervalMs } = this.#config.timing;
     this.#timer = this.#runtime.after(tickIntervalMs, () => this.#tick());
     this.#loopback.during(() => {
+      this.#noticeStandstill();
       for (const part of [this.#part.coordinator, this.#part.recovery, this.#part.orphans, this.#part.reads, this.#part.commits, this.#part.resolver, this.#part.settling, this.#part.vouching, this.#part.doubt, this.#part.pacer, this.#part.exchange, this.#part.collection, this.#part.scrub]) part.tick();
       this.#store.flush();
       this.#ticks++;
       if (this.#ticks % Math.ceil(marksIntervalMs / tickIntervalMs) === 0) this.#tellMarks();
       if (this.#ticks % Math.ceil(closingIntervalMs / tickIntervalMs) === 0 && this.#store.intake.refusal === null) this.#part.closing.tick();
     });
+  }
+
+  /** The process, or its machine, had stopped: nobody may have noticed, and what was said meanwhile may be lost. */
+  #noticeStandstill(): void {
+    const standstillMs = this.#nowMs() - this.#tickedAtMs;
+    this.#tickedAtMs += standstillMs;
+    if (standstillMs < standstillMsMin || this.#ticks === 0) return;
+    this.#runtime.log.warn({ standstillMs: Math.round(standstillMs) }, 'this node stood still');
+    this.#part.hurry();
   }
 
   #tellMarks(): void {

@@ -15,6 +15,7 @@ import { RecoveryPoints } from './heal/recovery-points.ts';
 import { Scrub } from './heal/scrub.ts';
 import { Vouching } from './heal/vouching.ts';
 import type { Runtime } from './runtime/runtime.ts';
+import { slotOf } from './store/hash.ts';
 import type { Store } from './store/store.ts';
 import { Acquaintance } from './txn/acquaintance.ts';
 import { BlockedView } from './txn/blocked.ts';
@@ -74,6 +75,8 @@ export interface Parts {
   readonly scrub: Scrub;
   readonly recoveryPoints: RecoveryPoints;
   readonly audits: Audits;
+  /** Compares with all peers now. */
+  readonly hurry: () => void;
 }
 
 /** Precondition: the store is open. */
@@ -115,7 +118,7 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
     rebirths: { count: () => floors.rebirthCount, has: (member) => floors.rebirths.has(member) },
     recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'its coordinator can not decide it', onOutcome),
   });
-  const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs, repair: (member, entries) => exchange.repair(member, entries) });
+  const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs, repair: (member, entries) => exchange.repair(member, entries), outdone: (partition, key) => scrub.suspect(partition, store.tree.leafOf(slotOf(key))) });
   const blocked = new BlockedView({ ...shared, recovery });
   const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
   const pacer = new Pacer({ nowMs, bytesPerSecondMax: healing.bytesPerSecondMax });
@@ -129,6 +132,7 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
     },
     vanished: (partition, collected, keys) => collection.vanished(partition, collected, keys),
     missed: (partition, key) => collection.missed(partition, key),
+    suspect: (partition, leaf) => scrub.suspect(partition, leaf),
   });
   const collection = new Collection({ ...shared, intervalMs: timing.tombstoneCollectionIntervalMs });
   const scrub = new Scrub({ ...shared, intervalMs: healing.scrubIntervalMs });
@@ -151,5 +155,5 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
   store.intake.onRelief = () => during(hurry);
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, scrub, recoveryPoints, audits };
+  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, scrub, recoveryPoints, audits, hurry };
 }

@@ -31,6 +31,8 @@ export interface WalkOptions {
   readonly vanished: (partition: number, collected: number, keys: readonly Key[]) => void;
   /** The sure peer has a value of a key that is absent here and, as far as we knew, deleted since: so our copy has lost something. */
   readonly missed: (partition: number, key: Key) => void;
+  /** This leaf differs, and the peer has nothing newer there: it is behind, or we have lost something without knowing it. */
+  readonly suspect: (partition: number, leaf: number) => void;
   /** The peer has another value of the same version. */
   readonly conflicting: (key: Key, version: Version) => void;
   readonly sizes?: ExchangeSizes | undefined;
@@ -237,7 +239,9 @@ export class Walk {
   #endOf(leaf: Leaf, { above }: Piece, digest: Uint8Array, salt: number): void {
     const { tree, versions } = this.#options.store;
     const hadNothing = above === 0 && leaf.after === null && versions.tombstones.collected(leaf.partition) === 0;
-    if (leaf.isThorough || hadNothing || sameBytes(shortLeaf(tree, leaf.partition, leaf.leaf, salt), digest)) this.#finished.push(leaf.partition);
+    const isSame = sameBytes(shortLeaf(tree, leaf.partition, leaf.leaf, salt), digest);
+    if (leaf.isThorough && !isSame && this.#wanted.length === 0) this.#options.suspect(leaf.partition, leaf.leaf);
+    if (leaf.isThorough || hadNothing || isSame) this.#finished.push(leaf.partition);
     else this.#again.push({ ...leaf, after: null, isThorough: true });
   }
 

@@ -13,6 +13,7 @@ import { Tag, type Key, type Message, type Repair, type Value, type Version } fr
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { Log } from '../runtime/runtime.ts';
+import { slotOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
 import { Answers, type AnswersOptions } from './exchange-answers.ts';
 import { answerTo, bytesOf, sharedWith, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
@@ -33,6 +34,7 @@ export interface ExchangeOptions {
   readonly passed: WalkOptions['passed'];
   readonly vanished: WalkOptions['vanished'];
   readonly missed: WalkOptions['missed'];
+  readonly suspect: WalkOptions['suspect'];
   readonly sizes?: ExchangeSizes;
 }
 
@@ -173,11 +175,11 @@ export class Exchange {
   }
 
   #begin(peer: string, course: Course): void {
-    const { topology, store, nowMs, passed, vanished, missed, sizes } = this.#options;
+    const { topology, store, nowMs, passed, vanished, missed, suspect, sizes } = this.#options;
     const { shared } = course;
     course.isHurried = false;
     const walk = new Walk({
-      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished, missed, sizes,
+      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished, missed, suspect, sizes,
       conflicting: (key, version) => this.#conflicting(peer, key, version),
     });
     this.#current = { peer, walk, beganAtMs: nowMs(), question: Tag.blocks, request: 0, heardAtMs: nowMs() };
@@ -317,7 +319,9 @@ export class Exchange {
     for (let i = 0; i < entries.length; i += 3) {
       const key = entries[i] as Key;
       const partition = topology.partitionOf(key);
-      if (topology.isMine(partition) && store.install(partition, key, entries[i + 1] as Version, entries[i + 2] as Value)) this.counters.keysRepaired++;
+      if (!topology.isMine(partition) || !store.install(partition, key, entries[i + 1] as Version, entries[i + 2] as Value)) continue;
+      this.counters.keysRepaired++;
+      this.#options.suspect(partition, store.tree.leafOf(slotOf(key)));
     }
   }
 

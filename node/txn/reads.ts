@@ -27,6 +27,8 @@ export interface ReadsOptions {
   readonly during: (work: () => void) => void;
   /** After this long without an answer the replicas that were not asked at first are asked too. */
   readonly hedgeMs: number;
+  /** Another replica had something newer of this key than we had. */
+  readonly outdone?: (partition: number, key: Key) => void;
   /** Tells another replica newer versions than those it has; flat: key, version, value. Nothing depends on it. */
   readonly repair?: (member: string, entries: (Key | Version | Value)[]) => void;
 }
@@ -298,7 +300,7 @@ export class Reads {
       this.#rounds.delete(round);
       for (const { partition, key, version, value } of round.keys) {
         // Where there is no room, healing brings it later.
-        if (version > 0 && topology.isMine(partition) && !store.full) store.install(partition, key, version, value);
+        if (version > 0 && topology.isMine(partition) && !store.full && store.install(partition, key, version, value)) this.#options.outdone?.(partition, key);
       }
       this.#repair(round);
       return round.done(round.keys.map(({ version, value }) => ({ version, value })));

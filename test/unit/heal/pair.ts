@@ -19,6 +19,7 @@ export class Side {
   readonly passes: { partition: number; ordinal: number; collected: number }[] = [];
   readonly vanished: { partition: number; collected: number; keys: readonly Key[] }[] = [];
   readonly missed: Key[] = [];
+  readonly suspects: { partition: number; leaf: number }[] = [];
   readonly errors: object[] = [];
   collected = 0;
   exchange: Exchange;
@@ -41,6 +42,7 @@ export class Side {
       passed: (_peer, partition, ordinal, collected) => void this.passes.push({ partition, ordinal, collected }),
       vanished: (partition, collected, keys) => void this.vanished.push({ partition, collected, keys }),
       missed: (_partition, key) => void this.missed.push(key),
+      suspect: (partition, leaf) => void this.suspects.push({ partition, leaf }),
     }));
   }
 
