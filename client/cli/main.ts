@@ -64,7 +64,7 @@ const program = new Command('dtp')
   .configureOutput({ outputError: (text, write) => (asJson ? tell({ ending: 'usage', code: 'usage', message: text.trim().replace(/^error: /, '') }) : write(text)) })
   .exitOverride();
 registerUp(program, terminal, finish);
-registerNode(program, finish);
+registerNode(program, terminal, finish);
 registerGet(program, terminal, finish);
 registerSet(program, terminal, finish);
 registerDelete(program, terminal, finish);

@@ -100,3 +100,12 @@ export function shellCode({ code, signal }: Ended): number {
 export function describeEnding({ code, signal }: Ended): string {
   return signal === null ? `exit code ${code}` : `ended by ${signal}`;
 }
+
+/** How a process ends that read what was not there: LMDB reads its file as memory, and believes every page of it. */
+const faultSignals: ReadonlySet<NodeJS.Signals | null> = new Set<NodeJS.Signals>(['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGILL', 'SIGFPE']);
+
+/** What to do about a node that ended so, before it is started again; null if that is all there is to do. `directory`: where its data is. */
+export function adviceAfter({ signal }: Ended, directory: string): string | null {
+  if (!faultSignals.has(signal)) return null;
+  return `A node that ends by ${signal} has most likely met damage in its data table, and will end so again. Move ${directory} away, and keep it for a post-mortem; then start the node again: it comes back with an empty directory and learns from the others what it lacks.`;
+}

@@ -1,8 +1,10 @@
 /** `dtp node`: one node of the configuration, in the foreground. */
+import path from 'node:path';
 import type { Command } from 'commander';
-import { clusterFileDefault } from './cluster-file.ts';
+import { clusterFileDefault, readClusterFile } from './cluster-file.ts';
 import { processExitCodesHelp } from './exit-codes.ts';
-import { shellCode, spawnNode } from './node-process.ts';
+import { adviceAfter, shellCode, spawnNode } from './node-process.ts';
+import type { Terminal } from './terminal.ts';
 
 interface NodeCommandOptions {
   readonly id: string;
@@ -11,7 +13,7 @@ interface NodeCommandOptions {
   readonly json?: boolean;
 }
 
-export function registerNode(program: Command, finish: (code: number) => void): void {
+export function registerNode(program: Command, terminal: Terminal, finish: (code: number) => void): void {
   program
     .command('node')
     .summary('run one node of the configuration')
@@ -24,6 +26,9 @@ export function registerNode(program: Command, finish: (code: number) => void): 
     .action(async ({ id, config, dataDirectory, json }: NodeCommandOptions) => {
       const node = spawnNode({ id, config, dataDirectory, json });
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => node.child.kill(signal));
-      finish(shellCode(await node.ended));
+      const ended = await node.ended;
+      const advice = adviceAfter(ended, path.join(dataDirectory ?? readClusterFile(config).dataDirectory, id));
+      if (advice !== null) terminal.note(advice);
+      finish(shellCode(ended));
     });
 }

@@ -5,7 +5,8 @@ import { table, type Terminal } from './terminal.ts';
 export const columnsHelp = `
 Columns:
   state                up; healing: it has forgotten something and learns it again from the others, and takes no part in
-                       votes and reads of those partitions until then; no votes: its disk takes no writes; down
+                       votes and reads of those partitions until then; disk: its table takes no writes, and it goes on
+                       while there is room beside it; no votes: its disk takes no writes; down
   life                 how often it has been started; a large number once its disk was lost, or it was restored
   primary, replica     partitions that it is the first replica of, and another replica of
   behind               partitions in which it was last seen to differ from another replica
@@ -42,14 +43,14 @@ const transactionColumns: readonly Column[] = [
 
 function stateOf(node: NodeStatus): ['red' | 'yellow' | 'green', string] {
   if (!node.reachable) return ['red', 'down'];
-  if (troubleOf(node) !== null) return ['red', 'no votes'];
+  if (troubleOf(node) !== null) return isRefusing(node) ? ['red', 'no votes'] : ['yellow', 'disk'];
   return typeof dig(node, ['doubtful', 'partitions']) === 'number' ? ['yellow', 'healing'] : ['green', 'up'];
 }
 
 /** Each in its own words, in order of how much they matter. */
 const remarks: readonly ((nodes: readonly NodeStatus[]) => string[])[] = [
   (nodes) => nodes.filter(({ reachable }) => !reachable).map(({ id, reason }) => `${id} does not answer: ${reason ?? 'no reason is known'}`),
-  (nodes) => nodes.flatMap((node) => (troubleOf(node) === null ? [] : [`${node.id} takes no part in votes: ${troubleOf(node)}`])),
+  (nodes) => nodes.flatMap((node) => (troubleOf(node) === null ? [] : [`${node.id} ${isRefusing(node) ? 'takes no part in votes' : 'goes on as long as its memory and its journal have room'}: ${troubleOf(node)}`])),
   (nodes) => nodes.flatMap((node) => downPeers(node).map((peer) => `${node.id} has no connection to ${peer}`)),
   describeEpochs,
   (nodes) => nodes.flatMap(describeDoubts),
@@ -74,6 +75,11 @@ function troubleOf(node: NodeStatus): string | null {
   return `its ${cell(dig(node, ['disk', 'part']))} can’t be written${forMs === '' ? '' : ` for ${forMs}`}: ${cell(dig(node, ['disk', 'problem']))}`;
 }
 
+/** Does it turn new work away? With a table alone that fails it has room for some more. */
+function isRefusing(node: NodeStatus): boolean {
+  return dig(node, ['disk', 'refusal']) !== null;
+}
+
 /** All members of a cluster have one view, but for a moment. */
 function describeEpochs(nodes: readonly NodeStatus[]): string[] {
   const epochs = new Map<unknown, string[]>();
@@ -85,7 +91,7 @@ function describeEpochs(nodes: readonly NodeStatus[]): string[] {
 }
 
 /** A node that may have forgotten something, and what it does not speak for until others have told it again. */
-function describeDoubts(node: NodeStatus): string[] {
+export function describeDoubts(node: NodeStatus): string[] {
   const partitions = dig(node, ['doubtful', 'partitions']);
   if (typeof partitions !== 'number') return [];
   const since = dig(node, ['doubtful', 'since']);

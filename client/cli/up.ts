@@ -5,13 +5,16 @@
  */
 import path from 'node:path';
 import type { Command } from 'commander';
+import type { NodeStatus } from '../index.ts';
 import { clusterFileDefault, readClusterFile } from './cluster-file.ts';
 import type { ClusterFile } from './cluster-file.ts';
 import { exitCodes, processExitCodesHelp } from './exit-codes.ts';
 import { formatLogLine, isForOperator, LogFile, parseLogLine } from './node-log.ts';
-import { describeEnding, faultOfConfig, shellCode, spawnNode } from './node-process.ts';
+import { adviceAfter, describeEnding, faultOfConfig, shellCode, spawnNode } from './node-process.ts';
 import type { Ended, NodeProcess } from './node-process.ts';
+import { describeDoubts } from './status-text.ts';
 import type { Terminal } from './terminal.ts';
+import { untilFounded } from './until-founded.ts';
 
 /** Said when a node takes long: it may be replaying its journal, and silence looks like a fault. */
 const patienceMs = 5_000;
@@ -60,6 +63,8 @@ class Cluster {
   readonly #logs = new Map<string, LogFile>();
   readonly #idWidth: number;
   #state: 'starting' | 'up' | 'stopping' = 'starting';
+  /** What the nodes said of themselves last, when all of them served. */
+  #answers: readonly NodeStatus[] = [];
   #stoppedAtMs = 0;
   #logsFail = false;
   #code: number = exitCodes.done;
@@ -112,9 +117,15 @@ class Cluster {
     if (this.#state !== 'starting') return;
     this.#ready.add(id);
     this.#say('ready', { id, url, pid }, `  ${this.#terminal.paint('green', '●')} ${this.#terminal.paint('bold', id.padEnd(this.#idWidth))}  ${url}`);
-    if (this.#ready.size < this.#file.nodes.length) return;
+    if (this.#ready.size === this.#file.nodes.length) void this.#awaitFounding();
+  }
+
+  async #awaitFounding(): Promise<void> {
+    const { nodes, cluster } = this.#file;
+    const isStarting = (): boolean => this.#state === 'starting';
+    if (!(await untilFounded(nodes.map(({ url }) => url), cluster, isStarting, (answers) => (this.#answers = answers))) || !isStarting()) return;
     this.#state = 'up';
-    this.#say('up', { nodes: this.#file.nodes }, this.#nextSteps());
+    this.#say('up', { nodes }, [...this.#answers.flatMap(describeDoubts).map((line) => this.#terminal.paint('yellow', `  ${line}`)), this.#nextSteps()].join('\n'));
   }
 
   #onEnded(id: string, ended: Ended): void {
@@ -135,8 +146,11 @@ class Cluster {
       text = `${id}, the last one, is gone (${ending}).`;
       this.#fail(shellCode(ended));
     } else {
-      text = `${id} is gone (${ending}). The others go on; to start it again: npx dtp node --id ${id}${this.#where()}${dataDirectory === undefined ? '' : ` --data-directory ${dataDirectory}`}`;
+      const rest = this.#state === 'up' ? 'The others go on' : 'The cluster takes no transactions before all its nodes have been connected once';
+      text = `${id} is gone (${ending}). ${rest}; to start it again: npx dtp node --id ${id}${this.#where()}${dataDirectory === undefined ? '' : ` --data-directory ${dataDirectory}`}`;
     }
+    const advice = adviceAfter(ended, path.join(this.#file.dataDirectory, id));
+    if (advice !== null) text += `\n  ${advice}`;
     this.#say('exited', { id, code: ended.code, signal: ended.signal }, this.#terminal.paint('yellow', text));
   }
 
@@ -184,7 +198,8 @@ class Cluster {
   #sayWaiting(): void {
     if (this.#state !== 'starting') return;
     const waiting = this.#file.nodes.map(({ id }) => id).filter((id) => !this.#ready.has(id));
-    this.#say('waiting', { nodes: waiting }, `  still waiting for ${waiting.join(', ')}; after an unclean stop a node reads its journal first`);
+    const text = waiting.length > 0 ? `for ${waiting.join(', ')}; after an unclean stop a node reads its journal first` : 'until all nodes are connected with one another: a new cluster takes no transactions before';
+    this.#say('waiting', { nodes: waiting }, `  still waiting ${text}`);
   }
 
   #say(event: string, details: object, text: string): void {

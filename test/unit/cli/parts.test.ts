@@ -130,6 +130,15 @@ describe('the status of nodes', () => {
     expect(lines.slice(-2)).toEqual(['n1 takes no part in votes: its journal can’t be written for 12 s: no space left on device', 'The nodes have different views: n1 that of epoch 1; n2 that of epoch 2']);
   });
 
+  it('does not say that a node has no vote whose table alone takes no writes, before it turns work away', () => {
+    const node = { id: 'n1', url: 'ws://a:1', reachable: true, epoch: 1, doubtful: null, disk: { state: 'failing', part: 'table', problem: 'no space left on device', forMs: 3_000, refusal: null as string | null } };
+    const lines = describeStatus([node], plain);
+    expect(lines[1]).toMatch(/^n1 +ws:\/\/a:1 +disk +0$/);
+    expect(lines.at(-1)).toBe('n1 goes on as long as its memory and its journal have room: its table can’t be written for 3.0 s: no space left on device');
+    node.disk.refusal = 'the table can’t be written: no space left on device';
+    expect(describeStatus([node], plain)[1]).toMatch(/ no votes /);
+  });
+
   it('fits a terminal of 120 columns', () => {
     const node = (id: string) => ({
       id, url: 'ws://192.168.100.200:65535', reachable: true, epoch: 1, incarnation: 1_234, uptimeMs: 1e10, partitions: { primary: 16_384, replica: 16_384 }, doubtful: null,
