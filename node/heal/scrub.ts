@@ -18,7 +18,7 @@ import type { Store } from '../store/store.ts';
 
 export interface ScrubOptions {
   readonly topology: Topology;
-  readonly store: Pick<Store, 'check' | 'tree' | 'doubt'>;
+  readonly store: Pick<Store, 'check' | 'tree' | 'doubt' | 'doubts'>;
   readonly nowMs: () => number;
   readonly log: Pick<Log, 'error'>;
   /** Of a pass over all that is kept here. */
@@ -78,6 +78,8 @@ export class Scrub {
     const { store, log } = this.#options;
     const partition = this.#partitions[Math.floor(place / this.#branchesPerPartition)] as number;
     const branch = place % this.#branchesPerPartition;
+    // All of it is being read anyway, and mended.
+    if (store.doubts.damaged.has(partition)) return;
     const { rows, damaged, isTrue } = store.check(partition, branch);
     this.counters.rows += rows;
     if (isTrue && damaged.length === 0) return;
