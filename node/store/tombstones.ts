@@ -26,7 +26,7 @@ export class Tombstones {
   readonly damaged = new Set<number>();
 
   /** Takes back what the table has. */
-  constructor(table: Table, partitions: number) {
+  constructor(table: Pick<Table, 'range'>, partitions: number) {
     this.#collected = new Float64Array(partitions);
     this.#kept = new Int32Array(partitions);
     for (const { key, value: row } of table.range(...tombstoneBounds)) {

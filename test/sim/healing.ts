@@ -5,6 +5,7 @@
 import type { Key } from '../../client/wire/messages.ts';
 import { Placement } from '../../client/wire/placement.ts';
 import { dataFrom, dataTo, decodeRow, keyOfDataKey } from '../../node/store/rows.ts';
+import { Tombstones } from '../../node/store/tombstones.ts';
 import { decodeKey } from '../../client/keys.ts';
 import type { SimCluster } from './cluster.ts';
 
@@ -34,35 +35,47 @@ export function unhealed(cluster: SimCluster): string | null {
   return null;
 }
 
+/** What a stopped node's disk holds of a partition. */
+interface Copy {
+  readonly id: string;
+  readonly rows: ReadonlyMap<Key, string>;
+  readonly collected: number;
+}
+
 /** Compares what the disks of stopped nodes hold, byte for byte: digests that agree prove it only if they are right. */
 export function differencesOnDisk(cluster: SimCluster): string[] {
   const placement = new Placement(cluster.config.view);
   const differences: string[] = [];
   for (let partition = 0; partition < cluster.config.view.partitions; partition++) {
-    const [first, ...others] = placement.groupOf(partition);
-    const expected = rowsOf(cluster, first as string, partition);
+    const [first, ...others] = placement.groupOf(partition).map((id) => copyOf(cluster, id, partition)) as [Copy, ...Copy[]];
     for (const other of others) {
-      const rows = rowsOf(cluster, other, partition);
-      for (const key of new Set([...expected.keys(), ...rows.keys()])) {
-        if (expected.get(key) !== rows.get(key) && !isCollected(key, expected.get(key), rows.get(key))) differences.push(`replicas-differ: on disk, ${JSON.stringify(decodeKey(key))} is not the same on ${first} and ${other}`);
+      for (const key of new Set([...first.rows.keys(), ...other.rows.keys()])) {
+        const isSame = first.rows.get(key) === other.rows.get(key) || isCollected(key, first, other) || isCollected(key, other, first);
+        if (!isSame) differences.push(`replicas-differ: on disk, ${JSON.stringify(decodeKey(key))} is not the same on ${first.id} and ${other.id}`);
       }
     }
   }
   return differences;
 }
 
-/** A deletion of which one of them has let go already: the word that all have it came as the nodes were asked to stop. */
-function isCollected(key: Key, one: string | undefined, other: string | undefined): boolean {
-  const left = one === undefined ? other : other === undefined ? one : undefined;
+/**
+ * Is it a deletion that the other one has let go of already, as the word that all have it came when the nodes were asked to stop? Of a key that is absent
+ * there, everything up to `collected` was deleted.
+ */
+function isCollected(key: Key, { rows }: Copy, other: Copy): boolean {
+  const left = rows.get(key);
+  if (left === undefined || other.rows.has(key)) return false;
   try {
-    return left !== undefined && decodeRow(key, Buffer.from(left, 'hex')).tombstone;
+    const { tombstone, version } = decodeRow(key, Buffer.from(left, 'hex'));
+    return tombstone && version <= other.collected;
   } catch {
     return false;
   }
 }
 
-function rowsOf(cluster: SimCluster, id: string, partition: number): Map<Key, string> {
+function copyOf(cluster: SimCluster, id: string, partition: number): Copy {
+  const { table } = cluster.world.host(id).disk;
   const rows = new Map<Key, string>();
-  for (const { key, value } of cluster.world.host(id).disk.table.range(dataFrom(partition), dataTo(partition))) rows.set(keyOfDataKey(key), value.toString('hex'));
-  return rows;
+  for (const { key, value } of table.range(dataFrom(partition), dataTo(partition))) rows.set(keyOfDataKey(key), value.toString('hex'));
+  return { id, rows, collected: new Tombstones(table, cluster.config.view.partitions).collected(partition) };
 }

@@ -55,7 +55,7 @@ function drawTiming(random: Random): Partial<Timing> {
 function drawHealing(random: Random): Pick<ClusterShape, 'healing' | 'sizes'> {
   const few = [1, 2, 5] as const;
   const sizes = { digestDepth: random.pick([1, 1, 2]), leavesPerQuestion: random.pick([...few, 256]), rowsPerQuestion: random.pick([...few, 512]), rowsPerAnswer: random.pick([...few, 512]), keysPerQuestion: random.pick([...few, 256]) };
-  return { ...(random.chance(0.5) && { sizes }), ...(random.chance(0.3) && { healing: { bytesPerSecondMax: random.pick([4, 16]) * KiB } }) };
+  return { ...(random.chance(0.5) && { sizes }), ...(random.chance(0.3) && { healing: { bytesPerSecondMax: random.pick([32, 64]) * KiB } }) };
 }
 
 /**

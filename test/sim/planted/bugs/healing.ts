@@ -36,7 +36,7 @@ export const healingBugs: readonly PlantedBug[] = [
   {
     name: 'exchange-trusts-newest',
     wrong: 'What is newer than all that there is in a leaf is taken for all that is missing there.',
-    patches: [{ module: walk, find: 'if (leaf.isThorough || hadNothing || sameBytes(', replace: 'if (!hadNothing || sameBytes(' }],
+    patches: [{ module: walk, find: 'if (leaf.isThorough || hadNothing || isSame) this', replace: 'if (hadNothing || isSame || !isSame) this' }],
   },
   {
     name: 'exchange-without-tombstones',
