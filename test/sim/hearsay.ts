@@ -79,7 +79,8 @@ export class Hearsay {
   /** A node is about to handle what a client sent. */
   asked({ process }: Speaker, client: string, messages: readonly Message[]): void {
     for (const message of messages) {
-      if (message[0] === Tag.resolve) this.#questions.set(`${process} ${client} ${message[1]}`, [message[3], message[4], message[5]]);
+      if (message[0] === Tag.settle) this.#matter(message.slice(2)).isOverruled = true;
+      else if (message[0] === Tag.resolve) this.#questions.set(`${process} ${client} ${message[1]}`, [message[3], message[4], message[5]]);
       else if (message[0] === Tag.commit) this.#questions.delete(`${process} ${client} ${message[1]}`);
     }
   }
