@@ -16,7 +16,7 @@ interface Undecided {
 
 export interface VouchingOptions {
   readonly topology: Topology;
-  readonly store: { readonly doubts: Pick<Doubts, 'isSure'>; whenDurable(action: () => void): void };
+  readonly store: { readonly doubts: Pick<Doubts, 'isSure'>; readonly standing: { readonly isUnfounded: boolean }; whenDurable(action: () => void): void };
   readonly ledger: { readonly undecided: ReadonlySet<Undecided>; parse(body: Uint8Array): { readonly partitions: readonly number[] } };
   readonly clock: { readonly last: number };
   readonly outbox: Outbox;
@@ -28,6 +28,7 @@ export interface VouchingOptions {
 
 interface Charge {
   readonly request: number;
+  isFenced: boolean;
   /** What is awaited in each partition: the transactions that were undecided there; null where this node is in doubt itself, and can't say. */
   readonly waiting: Map<number, Set<Undecided> | null>;
   readonly drained: Set<number>;
@@ -44,12 +45,12 @@ export class Vouching {
 
   /** Answered when all that is known of the asker's lives is durable. */
   onVouch(from: string, [, request, partitions]: Vouch): void {
-    const { topology, store, outbox, during, incarnation, nextNumber } = this.#options;
+    const { topology, store, outbox, during } = this.#options;
     this.#charges.delete(from);
     store.whenDurable(() => during(() => {
-      if (!outbox.send(from, [Tag.fenced, request, incarnation, nextNumber()])) return;
+      if (!outbox.isUp(from)) return;
       const shared = partitions.filter((partition) => topology.isMine(partition) && topology.groupOf(partition).members.includes(from));
-      this.#charges.set(from, { request, waiting: new Map(shared.map((partition) => [partition, null])), drained: new Set() });
+      this.#charges.set(from, { request, isFenced: false, waiting: new Map(shared.map((partition) => [partition, null])), drained: new Set() });
       this.tick();
     }));
   }
@@ -70,8 +71,13 @@ export class Vouching {
   }
 
   tick(): void {
-    const { store: { doubts }, outbox, clock } = this.#options;
-    for (const [peer, { request, waiting, drained }] of this.#charges) {
+    const { store: { doubts, standing }, outbox, clock, incarnation, nextNumber } = this.#options;
+    // Who is new may be in the place of one that was lost, whose transactions it knows nothing about.
+    if (standing.isUnfounded) return;
+    for (const [peer, charge] of this.#charges) {
+      const { request, waiting, drained } = charge;
+      if (!charge.isFenced) outbox.send(peer, [Tag.fenced, request, incarnation, nextNumber()]);
+      charge.isFenced = true;
       const due = [...waiting].filter(([partition, awaited]) => awaited === null && doubts.isSure(partition)).map(([partition]) => partition);
       if (due.length > 0) this.#takeStock(due, waiting);
       const now: number[] = [];

@@ -21,7 +21,7 @@ export function isForgotten(suffix: string): boolean {
 export interface OwnLife {
   /** 32 hex digits, made with the store. */
   readonly storeId: string;
-  /** Counts the store's starts from 1; durable before the store is ready. */
+  /** Counts the store's starts, from a number drawn with the store; durable before the store is ready. */
   readonly incarnation: number;
   /** The life in which it began after memory was lost; 0 if there is nothing that it has forgotten. */
   readonly rebornAt: number;
@@ -32,9 +32,9 @@ export interface OwnLife {
 }
 
 export function nextLife(facts: Facts | null, randomUint32: () => number, openedAt: number): OwnLife {
-  if (facts === null || facts.lost === null) {
-    return { storeId: facts?.storeId ?? newStoreId(randomUint32), incarnation: (facts?.incarnation ?? 0) + 1, rebornAt: facts?.rebornAt ?? 0, nonce: randomUint32() || 1, openedAt };
-  }
+  // An empty disk may be in the place of one that was lost, whose lives began at some number too; and what is told of transactions names nothing but their coordinator's life.
+  if (facts === null) return { storeId: newStoreId(randomUint32), incarnation: 1 + randomUint32(), rebornAt: 0, nonce: randomUint32() || 1, openedAt };
+  if (facts.lost === null) return { storeId: facts.storeId, incarnation: facts.incarnation + 1, rebornAt: facts.rebornAt, nonce: randomUint32() || 1, openedAt };
   // Above all that is known of, so far that two rebirths from the same image don't come to the same.
   const incarnation = Math.max(facts.incarnation, facts.lost.above) + 1 + randomUint32();
   return { storeId: newStoreId(randomUint32), incarnation, rebornAt: incarnation, nonce: randomUint32() || 1, openedAt };

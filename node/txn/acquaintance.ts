@@ -54,9 +54,10 @@ export class Acquaintance {
     }
   }
 
-  #heardOfSelf(from: string, { storeId, incarnation, nonce }: Life): void {
+  #heardOfSelf(from: string, told: Life): void {
     const { store: { standing: { life } }, known, refused } = this.#options;
-    if (incarnation < life.incarnation) return;
+    const { storeId, incarnation, nonce } = told;
+    if (succeeds(told, life)) return;
     const isThis = storeId === life.storeId && incarnation === life.incarnation && (nonce === 0 || nonce === life.nonce);
     if (isThis) known(from, storeId, incarnation);
     else refused(from, incarnation, `node ${from} knows this node with disk ${storeId} in life ${incarnation}`);

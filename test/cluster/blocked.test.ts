@@ -111,8 +111,9 @@ describe('a 2PC transaction whose coordinator is killed', () => {
     expect(await cluster.dtp('resolve', transaction, ...nodesOption(stage))).toMatchObject({ code: 64 });
     expect(await cluster.dtp('resolve', transaction, '--abort', ...nodesOption(stage))).toMatchObject({ code: 64, stderr: expect.stringContaining('that client was told a lie') });
     expect(await cluster.dtp('resolve', 'nonsense', '--abort', '--yes', ...nodesOption(stage))).toMatchObject({ code: 64, stderr: expect.stringContaining('nonsense is no transaction’s name') });
-    const unknown = await cluster.dtp('resolve', 'n1:1:99999', '--abort', '--yes', '--json', ...nodesOption(stage));
-    expect([unknown.code, unknown.stdout, unknown.stderr]).toEqual([5, '', expect.stringContaining('node n2: n1:1:99999: this node has no record of it.')]);
+    const unheardOf = transaction.replace(/\d+$/, '99999');
+    const unknown = await cluster.dtp('resolve', unheardOf, '--abort', '--yes', '--json', ...nodesOption(stage));
+    expect([unknown.code, unknown.stdout, unknown.stderr]).toEqual([5, '', expect.stringContaining(`node n2: ${unheardOf}: this node has no record of it.`)]);
     expect(transactionsOf(await db.status({ timeoutMs: 1_000 }), 'n2')?.blocked.count).toBe(1);
     const settled = await cluster.dtp('resolve', transaction, '--abort', '--yes', '--json', ...nodesOption(stage));
     expect([settled.code, JSON.parse(settled.stdout)]).toEqual([0, { transaction, outcome: 'aborted' }]);

@@ -120,7 +120,7 @@ describe('an aborted transaction', () => {
     expect(refusals.length).toBeGreaterThan(0);
     for (const { key, holder } of refusals) {
       expect(key).toBe('contended');
-      expect(holder).toMatch(/^n[123]:1:\d+$/);
+      expect(holder).toMatch(/^n[123]:\d+:\d+$/);
       expect(holder).not.toBe(story.transaction);
     }
     const told = await cluster.dtp('explain', story.transaction);
@@ -137,7 +137,7 @@ describe('dtp explain', () => {
     const { transaction } = JSON.parse(stdout) as { transaction: string };
     const text = await cluster.dtp('explain', transaction);
     expect(text).toMatchObject({ code: 0, stderr: '' });
-    expect(text.stdout).toMatch(/^n\d:1:\d+ \(dtp\) is committed at \d+\n.*\n\nRequest\n {2} *0\.00 {2}n\d .* a client asks to commit, under dtp\n\nVotes\n/);
+    expect(text.stdout).toMatch(/^n\d:\d+:\d+ \(dtp\) is committed at \d+\n.*\n\nRequest\n {2} *0\.00 {2}n\d .* a client asks to commit, under dtp\n\nVotes\n/);
     const json = JSON.parse((await cluster.dtp('explain', transaction, '--json')).stdout) as Story;
     expect(json).toMatchObject({ found: true, transaction, outcome: 'committed' });
     expect(json.events.length).toBeGreaterThan(10);
@@ -148,7 +148,7 @@ describe('dtp explain', () => {
     const { code, stdout } = await cluster.dtp('explain', '--last', '3', '--json');
     const summaries = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
     expect({ code, count: summaries.length }).toEqual({ code: 0, count: 3 });
-    for (const summary of summaries) expect(summary).toMatchObject({ transaction: expect.stringMatching(/^n\d:1:\d+$/) as string, outcome: expect.stringMatching(/^(committed|aborted)$/) as string });
+    for (const summary of summaries) expect(summary).toMatchObject({ transaction: expect.stringMatching(/^n\d:\d+:\d+$/) as string, outcome: expect.stringMatching(/^(committed|aborted)$/) as string });
     const list = await cluster.dtp('explain', '--last');
     expect(list.stdout.split('\n')[0]).toMatch(/^transaction +when +protocol +outcome +took +why$/);
   });

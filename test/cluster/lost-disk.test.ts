@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { agreement } from '../../bench/agreement.ts';
 import { Bank, Teller } from '../../bench/bank.ts';
-import { connect, type Database } from '../../client/index.ts';
+import { connect, type Database, type NodeStatus } from '../../client/index.ts';
 import { eventually, untilWhole, useClusters, type TestCluster, type TestNode } from './harness.ts';
 
 const makeCluster = useClusters();
@@ -23,6 +23,8 @@ class Stage {
   readonly #bank = new Bank({ branches: 2, accountsPerBranch: 8, openingBalance: 200n });
   readonly #tellers: readonly Teller[];
   #goesOn = true;
+  /** The victim's, in its first life. */
+  #incarnation = 0;
   #work: Promise<unknown> = Promise.resolve();
 
   private constructor(cluster: TestCluster, db: Database) {
@@ -40,6 +42,7 @@ class Stage {
     cleanUps.push(() => db.close());
     await untilWhole(db);
     const stage = new Stage(cluster, db);
+    stage.#incarnation = Number((await stage.#statusOfVictim())?.['incarnation']);
     await stage.#bank.open(db);
     stage.#work = Promise.all(stage.#tellers.map((teller) => teller.work(() => stage.#goesOn)));
     return stage;
@@ -54,9 +57,13 @@ class Stage {
   /** Reborn: no start counts so far. */
   async untilReborn(): Promise<void> {
     await eventually('it is sure again of all that it has, in a new life', async () => {
-      const status = (await this.db.status()).find(({ id }) => id === this.victim.id);
-      return status?.reachable === true && Number(status['incarnation']) > 1_000 && status['doubtful'] === null;
+      const status = await this.#statusOfVictim();
+      return status?.reachable === true && Math.abs(Number(status['incarnation']) - this.#incarnation) > 1_000 && status['doubtful'] === null;
     }, timeoutMs);
+  }
+
+  async #statusOfVictim(): Promise<NodeStatus | undefined> {
+    return (await this.db.status()).find(({ id }) => id === this.victim.id);
   }
 
   async end(): Promise<void> {

@@ -58,7 +58,7 @@ describe('the simulation', () => {
   it('tells the story of a seed: what clients do, what nodes say and write, what goes wrong', async () => {
     const { code, output } = await sim('--seed', '4711', '--workload', 'bank', '--fault', 'crash', '--trace');
     expect(code).toBe(0);
-    for (const line of [/ c1#1 +begins transfer /, / (n\d)#1>\w+ +send prepare \1:1:\d+ at v\d+\.\d+ \{.*write /, / n\d\/disk +wrote .*prepared /, / fault +crash at|fault +crash n\d killed/, / n\d#2 +started/]) expect(output).toMatch(line);
+    for (const line of [/ c1#1 +begins transfer /, / (n\d)#1>\w+ +send prepare \1:\d+:\d+ at v\d+\.\d+ \{.*write /, / n\d\/disk +wrote .*prepared /, / fault +crash at|fault +crash n\d killed/, / n\d#2 +started/]) expect(output).toMatch(line);
     expect(output).not.toMatch(/\b(ping|pong)\b/);
   });
 

@@ -18,10 +18,12 @@ const [otherKey] = keysIn(topology, other, 1) as [Key];
 class Bench {
   readonly replica = Replica.open(topology);
   readonly vouching: Vouching;
+  readonly standing = { isUnfounded: false };
 
   constructor() {
     const { store, ledger, clock, outbox, loopback } = this.replica;
-    this.vouching = new Vouching({ topology, store, ledger, clock, outbox, during: (work) => loopback.during(work), incarnation: 1, nextNumber: () => 1_025 });
+    const { doubts } = store;
+    this.vouching = new Vouching({ topology, store: { doubts, standing: this.standing, whenDurable: (action) => store.whenDurable(action) }, ledger, clock, outbox, during: (work) => loopback.during(work), incarnation: 1, nextNumber: () => 1_025 });
     store.doubts.onDoubt = (partition) => this.vouching.doubted(partition);
   }
 
@@ -67,6 +69,15 @@ describe('whoever vouches', () => {
     bench.vouching.onVouch('n2', [Tag.vouch, 4, [shared]]);
     expect(bench.replica.outbox.take()).toEqual([]);
     expect(bench.heard()).toEqual([[Tag.fenced, 4, 1, 1_025]]);
+  });
+
+  it('says nothing while it is new: it may be in the place of one that was lost, whose transactions it does not know', () => {
+    const bench = new Bench();
+    bench.standing.isUnfounded = true;
+    bench.vouching.onVouch('n2', [Tag.vouch, 4, [shared]]);
+    expect(bench.heard()).toEqual([]);
+    bench.standing.isUnfounded = false;
+    expect(bench.heard()).toEqual([[Tag.fenced, 4, 1, 1_025], [Tag.drained, 4, [shared], bench.replica.clock.last]]);
   });
 
   it('does not speak of what it is in doubt of itself, then or later, before it is sure and has looked anew', () => {

@@ -94,7 +94,7 @@ describe('a store that is marked as lost', () => {
     opened.runtime.settle();
     expect(done).toBeUndefined();
     const table = opened.runtime.disk.openTable();
-    expect(readFacts(table, identity)).toMatchObject({ incarnation: 1, lost: { above: 7, why: 'of a test' } });
+    expect(readFacts(table, identity)).toMatchObject({ incarnation: opened.store.incarnation, lost: { above: 7, why: 'of a test' } });
   });
 
   it('reports that the mark could not be written', () => {

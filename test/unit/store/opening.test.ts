@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Kind } from '../../../node/store/records.ts';
+import { nextLife } from '../../../node/store/rebirth.ts';
 import { Store, StoreError } from '../../../node/store/store.ts';
 import { caught } from './caught.ts';
 import { closeStore, identity, openStore, Owner, partitionOf, smallOptions } from './helpers.ts';
@@ -9,12 +10,18 @@ describe('opening a store', () => {
   it('keeps its id and counts its starts', () => {
     const first = openStore();
     expect(first.store.storeId).toMatch(/^[0-9a-f]{32}$/);
-    expect(first.store.incarnation).toBe(1);
+    const { incarnation } = first.store;
     const second = openStore(first.runtime.crash(0));
     expect(second.store.storeId).toBe(first.store.storeId);
-    expect(second.store.incarnation).toBe(2);
+    expect(second.store.incarnation).toBe(incarnation + 1);
     const third = openStore(closeStore(second));
-    expect(third.store.incarnation).toBe(3);
+    expect(third.store.incarnation).toBe(incarnation + 2);
+  });
+
+  it('begins its lives at a number that no lost disk in its place is likely to have begun at', () => {
+    const life = (drawn: number) => nextLife(null, () => drawn, 0);
+    expect(life(5).incarnation).not.toBe(life(6).incarnation);
+    expect(life(0).incarnation).toBeGreaterThan(0);
   });
 
   it.each([

@@ -219,13 +219,14 @@ describe('acquaintance', () => {
 
   it('finds out what others know of this node', () => {
     const { replica, log, acquaintance } = open();
-    const { storeId, nonce } = replica.store.standing.life;
+    const { storeId, nonce, incarnation } = replica.store.standing.life;
     const told: Life[] = [
-      life({ storeId, incarnation: 1, nonce }), life({ storeId, incarnation: 1, nonce: nonce + 1 }), life({ storeId, incarnation: 2, nonce }),
-      life({ storeId: 'another', incarnation: 1 }), life({ storeId: 'another', incarnation: 0 }),
+      life({ storeId, incarnation, nonce }), life({ storeId, incarnation, nonce: nonce + 1 }), life({ storeId, incarnation: incarnation + 1, nonce }), life({ storeId, incarnation: incarnation - 1 }),
+      // Of two disks, one of which is not reborn, the greater number is not the later one.
+      life({ storeId: 'another', incarnation }), life({ storeId: 'another', incarnation: 1 }),
     ];
     for (const each of told) acquaintance.heard('n2', 0, new Map([['n1', each]]));
-    expect(log).toEqual(['known by n2', 'refused by n2, above 1', 'refused by n2, above 2', 'refused by n2, above 1']);
+    expect(log).toEqual(['known by n2', `refused by n2, above ${incarnation}`, `refused by n2, above ${incarnation + 1}`, `refused by n2, above ${incarnation}`, 'refused by n2, above 1']);
   });
 });
 

@@ -41,6 +41,21 @@ export const forgettingBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'lives-begin-at-one',
+    wrong: 'The lives of an empty disk count from 1, as those of the lost one in its place did, so its transactions get names that were used before.',
+    patches: [{ module: 'node/store/rebirth.ts', find: 'incarnation: 1 + randomUint32(), rebornAt: 0', replace: 'incarnation: 1, rebornAt: 0' }],
+  },
+  {
+    name: 'unfounded-fences',
+    wrong: 'A node that is new tells a reborn one where its numbers stand, though it may be in the place of one that was lost.',
+    patches: [{ module: 'node/heal/vouching.ts', find: 'if (standing.isUnfounded) return;', replace: 'void standing;' }],
+  },
+  {
+    name: 'answers-in-later-session',
+    wrong: 'A read that had waited for a lock is answered in a later session, where another process may have given its number to another question.',
+    patches: [{ module: 'node/txn/reads.ts', find: 'if (this.#sessionsEnded.get(from) === session) this', replace: 'void session;\n      this' }],
+  },
+  {
     name: 'doubtful-answers-peeks',
     wrong: 'A doubtful replica answers what versions it has, as if it had them all.',
     patches: [{ module: 'node/txn/reads.ts', find: '    return keys.every((key) => store.doubts.isSure(topology.partitionOf(key)));', replace: '    return keys.every((key) => store.doubts.isSure(topology.partitionOf(key)) || true);' }],

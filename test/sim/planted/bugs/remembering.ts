@@ -50,7 +50,7 @@ export const rememberingBugs: readonly PlantedBug[] = [
   {
     name: 'incarnation-not-counted',
     wrong: 'A node that restarts takes the same incarnation again, so its transactions get names that were used before.',
-    patches: [{ module: 'node/store/rebirth.ts', find: 'incarnation: (facts?.incarnation ?? 0) + 1,', replace: 'incarnation: 1,' }],
+    patches: [{ module: 'node/store/rebirth.ts', find: 'incarnation: facts.incarnation + 1,', replace: 'incarnation: facts.incarnation,' }],
   },
   {
     name: 'watermark-passes-undecided',
