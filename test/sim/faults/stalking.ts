@@ -3,7 +3,7 @@
  * several mishaps in a row (a coordinator lost between its proposal and the acceptors' answers, then whoever recovers the transaction lost
  * with its own answers half there), and mishaps that each hit another transaction never make such a story.
  */
-import { Tag, Vote, type Message } from '../../../client/wire/messages.ts';
+import { Tag, Vote, type Message, type VoteMessage } from '../../../client/wire/messages.ts';
 import { list, ms, type Fault, type Injection, type Site } from './fault.ts';
 
 /** All that name it in the fields behind the tag. */
@@ -17,17 +17,25 @@ const holdShare = 10;
 /** Back before anybody has given up what was asked of it. */
 const flickShare = 20;
 
-/** Tells of each vote whether it is another one than those before it on the same transaction: replicas don't agree, or not on the timestamp. */
-function dissent(): (message: Message) => boolean {
+/** Tells of each vote whether it is another one than the first on the same transaction. */
+function differing(counts: (message: VoteMessage) => boolean): (message: Message) => boolean {
   const first = new Map<string, number>();
   return (message) => {
     const name = nameIn(message);
-    if (message[0] !== Tag.vote || name === null) return false;
+    if (message[0] !== Tag.vote || name === null || !counts(message)) return false;
     const vote = message[4] === Vote.ok ? message[5] : 0;
     if (!first.has(name)) first.set(name, vote);
     return first.get(name) !== vote;
   };
 }
+
+/** Moments that are not those of any message of a kind. */
+const special: Readonly<Record<string, { readonly of: string; accepts(): (message: Message) => boolean }>> = {
+  // Replicas don't agree.
+  'send dissent': { of: 'send vote', accepts: () => differing(() => true) },
+  // They do, but not on the timestamp. That is rare, and where recoverers must think most.
+  'send discord': { of: 'send vote', accepts: () => differing((message) => message[4] === Vote.ok) },
+};
 
 /** What may happen to the node that sends or receives the message. */
 const mishaps: Readonly<Record<string, { readonly words: string; befall(site: Site, host: string, remoteHost: string, injection: Injection): void }>> = {
@@ -93,14 +101,23 @@ const recoverer: Act = {
   chance: 0.5, after: 'watch at send recover', moments: ['receive promise', 'send accept', 'receive accepted', 'send decide', 'send decide'], mishaps: ['kill', 'cut', 'cut', 'hold'],
 };
 
-/** A transaction's life if everything goes wrong, in this order; each run of it leaves some of the acts out. */
-const acts: readonly Act[] = [
+const early: readonly Act[] = [
   // The client loses its coordinator, and asks others before that one is done.
   { chance: 0.3, moments: ['send prepare'], mishaps: ['desert'] },
   // Some replicas don't vote, or late, or not as the others.
   { chance: 0.6, moments: ['send prepare', 'send prepare', 'send vote'], mishaps: ['lose', 'hold', 'part'] },
   { chance: 0.3, moments: ['send prepare', 'receive prepare', 'send vote'], mishaps: ['lose', 'hold', 'kill', 'pause'] },
-  { chance: 0.2, moments: ['send dissent'], mishaps: ['watch'] },
+];
+
+/** How it begins: with some transaction's prepare, or with votes that are rare enough to be waited for. */
+const beginnings: readonly (readonly Act[])[] = [
+  early, early, early,
+  [{ chance: 1, moments: ['send dissent'], mishaps: ['watch'] }],
+  [{ chance: 1, moments: ['send discord'], mishaps: ['watch', 'hold'] }],
+];
+
+/** A transaction's life from there, if everything goes wrong, in this order; each run of it leaves some of the acts out. */
+const acts: readonly Act[] = [
   // The coordinator doesn't finish.
   { chance: 0.7, moments: ['receive vote', 'send accept', 'send accept', 'receive accepted', 'send decide'], mishaps: ['kill', 'cut', 'cut', 'hold', 'desert'] },
   // Somebody makes a promise, and dies with it.
@@ -127,7 +144,7 @@ export const stalking: readonly Fault[] = [
     everyMs: [100, 1_500],
     weight: 2,
     draw(random, { nodes }) {
-      const steps = acts.flatMap(({ chance, after, moments, mishaps: kinds }) => (
+      const steps = [...random.pick(beginnings), ...acts].flatMap(({ chance, after, moments, mishaps: kinds }) => (
         random.chance(chance) ? [...(after === undefined ? [] : [after]), `${random.pick(kinds)} at ${random.pick(moments)}`] : []
       ));
       return nodes.length < 2 ? null : { on: nodes, moment: steps.join(', ') || 'cut at send decide', amount: random.below(4) };
@@ -135,12 +152,13 @@ export const stalking: readonly Fault[] = [
     begin(site, injection) {
       const waitFor = ([step, ...rest]: readonly Step[], name: string | null): void => {
         if (step === undefined) return;
-        const special = step.moment === 'send dissent' ? dissent() : null;
+        const { of, accepts: isSpecial } = special[step.moment] ?? { of: step.moment, accepts: () => () => true };
+        const isMeant = isSpecial();
         const accepts = (message: Message, remoteHost: string): boolean => {
           const about = nameIn(message);
-          return about !== null && (name ?? about) === about && injection.on.includes(remoteHost) && special?.(message) !== false;
+          return about !== null && (name ?? about) === about && injection.on.includes(remoteHost) && isMeant(message);
         };
-        const waits = injection.on.map((host) => site.frames.once(host, special === null ? step.moment : 'send vote', (remoteHost, message) => {
+        const waits = injection.on.map((host) => site.frames.once(host, of, (remoteHost, message) => {
           for (const end of waits) end();
           if (step.mishap !== 'watch') site.happens(injection);
           mishaps[step.mishap]?.befall(site, host, remoteHost, injection);
