@@ -3,7 +3,7 @@
  * several mishaps in a row (a coordinator lost between its proposal and the acceptors' answers, then whoever recovers the transaction lost
  * with its own answers half there), and mishaps that each hit another transaction never make such a story.
  */
-import { Tag, Vote, type Message, type VoteMessage } from '../../../client/wire/messages.ts';
+import { Tag, Vote, type Message } from '../../../client/wire/messages.ts';
 import { list, ms, type Fault, type Injection, type Site } from './fault.ts';
 
 /** All that name it in the fields behind the tag. */
@@ -18,23 +18,32 @@ const holdShare = 10;
 const flickShare = 20;
 
 /** Tells of each vote whether it is another one than the first on the same transaction. */
-function differing(counts: (message: VoteMessage) => boolean): (message: Message) => boolean {
+function dissents(): (message: Message) => boolean {
   const first = new Map<string, number>();
   return (message) => {
     const name = nameIn(message);
-    if (message[0] !== Tag.vote || name === null || !counts(message)) return false;
+    if (message[0] !== Tag.vote || name === null) return false;
     const vote = message[4] === Vote.ok ? message[5] : 0;
     if (!first.has(name)) first.set(name, vote);
     return first.get(name) !== vote;
   };
 }
 
-/** Moments that are not those of any message of a kind. */
-const special: Readonly<Record<string, { readonly of: string; accepts(): (message: Message) => boolean }>> = {
-  // Replicas don't agree.
-  'send dissent': { of: 'send vote', accepts: () => differing(() => true) },
-  // They do, but not on the timestamp. That is rare, and where recoverers must think most.
-  'send discord': { of: 'send vote', accepts: () => differing((message) => message[4] === Vote.ok) },
+/** Tells of each vote whether its timestamp is a later one than was proposed. */
+function putsOff(): (message: Message) => boolean {
+  const proposed = new Map<string, number>();
+  return (message) => {
+    const name = nameIn(message) ?? '';
+    if (message[0] === Tag.prepare) proposed.set(name, message[5]);
+    return message[0] === Tag.vote && message[4] === Vote.ok && message[5] > (proposed.get(name) ?? Infinity);
+  };
+}
+
+/** Moments that not every message of a kind is, by the messages that must be heard to know them. */
+const special: Readonly<Record<string, { readonly hears: readonly string[]; accepts(): (message: Message) => boolean }>> = {
+  'send dissent': { hears: ['send vote'], accepts: dissents },
+  // Somebody knows more than the coordinator. Where some do, and others not, it matters which of them a recoverer hears.
+  'send later vote': { hears: ['send prepare', 'send vote'], accepts: putsOff },
 };
 
 /** What may happen to the node that sends or receives the message. */
@@ -113,7 +122,7 @@ const early: readonly Act[] = [
 const beginnings: readonly (readonly Act[])[] = [
   early, early, early,
   [{ chance: 1, moments: ['send dissent'], mishaps: ['watch'] }],
-  [{ chance: 1, moments: ['send discord'], mishaps: ['watch', 'hold'] }],
+  [{ chance: 1, moments: ['send later vote'], mishaps: ['watch', 'hold'] }],
 ];
 
 /** A transaction's life from there, if everything goes wrong, in this order; each run of it leaves some of the acts out. */
@@ -152,18 +161,18 @@ export const stalking: readonly Fault[] = [
     begin(site, injection) {
       const waitFor = ([step, ...rest]: readonly Step[], name: string | null): void => {
         if (step === undefined) return;
-        const { of, accepts: isSpecial } = special[step.moment] ?? { of: step.moment, accepts: () => () => true };
+        const { hears, accepts: isSpecial } = special[step.moment] ?? { hears: [step.moment], accepts: () => () => true };
         const isMeant = isSpecial();
         const accepts = (message: Message, remoteHost: string): boolean => {
           const about = nameIn(message);
           return about !== null && (name ?? about) === about && injection.on.includes(remoteHost) && isMeant(message);
         };
-        const waits = injection.on.map((host) => site.frames.once(host, of, (remoteHost, message) => {
+        const waits = injection.on.flatMap((host) => hears.map((moment) => site.frames.once(host, moment, (remoteHost, message) => {
           for (const end of waits) end();
           if (step.mishap !== 'watch') site.happens(injection);
           mishaps[step.mishap]?.befall(site, host, remoteHost, injection);
           waitFor(rest, nameIn(message));
-        }, accepts));
+        }, accepts)));
         site.undoAtEnd(() => waits.forEach((end) => end()));
       };
       waitFor(stepsOf(injection), null);
