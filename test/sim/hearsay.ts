@@ -202,7 +202,9 @@ export class Hearsay {
     if (isAccepted(terms, true, (member) => member === node)) return true;
     for (const { votes, promises, accepted, finished } of lives.size === 0 ? [untold()] : lives.values()) {
       for (const [ballot, proposed] of proposals) {
-        const isKnown = promises.get(ballot)?.some((promise) => promise.vote !== 0) ?? true;
+        // A vote that it was told of too late tells it nothing of the protocol.
+        const strangers = promises.get(ballot)?.filter((promise) => promise.vote === 0);
+        const isKnown = strangers === undefined || !isMajority(terms.groups, (member) => member === node || strangers.some((stranger) => stranger.node === member));
         if (proposed === decision && isAccepted(terms, isKnown, (member) => member === node || accepted.get(ballot)?.has(member) === true)) return true;
       }
       if (node === terms.coordinator && mayDecideAlone(terms, decision, votes, proposals.has(ballotName(0, node)))) return true;

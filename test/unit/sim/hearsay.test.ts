@@ -77,6 +77,16 @@ describe('nothing is wrong', () => {
     expect(failures).toEqual([]);
   });
 
+  it('with an abort by who has heard of no vote in time, and so does not know the protocol', () => {
+    tells('n1', 'n2', prepare(bodyOf('k'), 1));
+    tells('n2', 'n3', promise(1, 'n3', 0));
+    tells('n3', 'n2', accept(1, 'n3', ABORT));
+    tells('n1', 'n3', promise(1, 'n3', 5));
+    tells('n2', 'n3', accepted(1, 'n3'));
+    says('n3', decide(ABORT));
+    expect(failures).toEqual([]);
+  });
+
   it('with what nobody has heard the prepare of, or an operator has decided', () => {
     says('n2', decide(5));
     says('n1', prepare());
