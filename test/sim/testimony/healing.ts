@@ -27,8 +27,8 @@ export class HealingTestimony {
   readonly #annals: Annals;
   /** Who has attested, since the node was reborn, by node and partition. */
   readonly #attested = new Map<string, Set<string>>();
-  /** By who was asked to vouch, by whom, and the question's number: when. */
-  readonly #vouchedAtMs = new Map<string, number>();
+  /** By who was asked to vouch, by whom, and the question's number: when, and at which rebirth the life began that asked. */
+  readonly #vouches = new Map<string, { readonly atMs: number; readonly rebornAt: number }>();
   /** Promises about transactions, to be broken by their commit. */
   readonly #pledges = new Map<Heard, { readonly upTo: number; readonly what: string }[]>();
   /** By node: the rebirths of which it knows for good. And what nodes have told each other of rebirths, by both. */
@@ -59,11 +59,13 @@ export class HealingTestimony {
   hear({ atMs, by, to, message }: Said): void {
     switch (message[0]) {
       case Tag.vouch:
-        this.#vouchedAtMs.set(`${to} ${by} ${message[1]}`, atMs);
+        this.#vouches.set(`${to} ${by} ${message[1]}`, { atMs, rebornAt: this.#annals.lifeOf(by)?.rebornAt ?? 0 });
         return;
-      case Tag.drained:
-        this.#pledge(by, message[2], this.#vouchedAtMs.get(`${by} ${to} ${message[1]}`) ?? -1, Number.POSITIVE_INFINITY, `${by} says that all it voted for is decided, and has voted for`, (heard) => [...heard.reads.map(([key]) => key), ...heard.writes]);
-        return this.#knows(by, to);
+      case Tag.drained: {
+        const { atMs: askedAtMs, rebornAt } = this.#vouches.get(`${by} ${to} ${message[1]}`) ?? { atMs: -1, rebornAt: 0 };
+        this.#pledge(by, message[2], askedAtMs, Number.POSITIVE_INFINITY, `${by} says that all it voted for is decided, and has voted for`, (heard) => [...heard.reads.map(([key]) => key), ...heard.writes]);
+        return this.#knows(by, to, rebornAt);
+      }
       case Tag.attested:
         for (const partition of message[2]) {
           this.#speaks(by, partition, 'attests what it');
@@ -115,8 +117,7 @@ export class HealingTestimony {
   }
 
   /** Who vouches for a node that was reborn knows of that, durably, first. */
-  #knows(by: string, node: string): void {
-    const { rebornAt = 0 } = this.#annals.lifeOf(node) ?? {};
+  #knows(by: string, node: string, rebornAt: number): void {
     if (rebornAt > 0) this.#court.remember(() => this.#note(this.#known, by, () => new Map<string, number>()).set(node, rebornAt));
   }
 
