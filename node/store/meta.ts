@@ -3,11 +3,12 @@
  */
 import type { Disk, Put, Table } from '../runtime/runtime.ts';
 import type { Position } from './block.ts';
+import { InventoriedTable } from './inventory.ts';
 import { bookkeepingPut, bookkeepingValue, metaKey } from './rows.ts';
 import { replaceNode, StoreError } from './store-error.ts';
 
 /** Raised when the layout of table or journal changes. */
-const format = 3;
+const format = 4;
 
 export interface Identity {
   readonly cluster: string;
@@ -100,7 +101,7 @@ export function lostPut({ above, why, isFinal = false }: Lost): Put {
 
 /** Marks the store on this disk, which nobody may have open, as one that has forgotten: whoever opens it next is reborn. Durable when `done` comes without an error. */
 export function markLost(disk: Disk, lost: Lost, done: (error?: Error) => void): void {
-  const table = disk.openTable();
+  const table = new InventoriedTable(disk.openTable());
   table.write([lostPut(lost)], (error) => table.close(() => done(error)));
 }
 

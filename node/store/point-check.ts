@@ -4,6 +4,7 @@
  */
 import type { Key } from '../../client/wire/messages.ts';
 import type { Table } from '../runtime/runtime.ts';
+import { InventoriedTable } from './inventory.ts';
 import { readFacts, type Identity } from './meta.ts';
 import type { Point } from './point.ts';
 import { dataBounds } from './rows.ts';
@@ -16,6 +17,7 @@ const advice = 'Nothing was changed. Take another recovery point, or start the n
 export function checkPoint(table: Table, point: Point, expected: Identity, partitionOf: (key: Key) => number): number {
   const facts = readFacts(table, expected);
   if (facts === null) throw damaged('it is empty');
+  new InventoriedTable(table).check();
   if (facts.storeId !== point.storeId) throw damaged(`the note beside it is of disk ${point.storeId}, and it is of disk ${facts.storeId}`);
   const { partitions } = expected;
   const versions = new Versions(table, 0, partitions, partitionOf, (partition, { details }) => {

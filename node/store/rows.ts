@@ -4,7 +4,7 @@
  *   'd' partition (u16) slot (u16) key   a data row: the newest committed version of the key here
  *   'g' partition (u16) branch (u16)     16 leaf digests of the partition's data rows, as they are in this very table
  *   't' partition (u16)                  its tombstones: up to when they were collected (float64), how many there are (u32)
- *   'm' name                             the store's own few facts (meta.ts)
+ *   'm' name                             the store's own few facts (meta.ts), and the account of all rows but the data (inventory.ts)
  *   'o' suffix (utf-8)                   the small state of whoever writes the journal
  *
  * Numbers are big-endian, so the order of data rows is (partition, slot, key): a partition's rows lie together, and within
@@ -85,6 +85,11 @@ export function ownerKey(suffix: string): Buffer {
 
 export function suffixOfOwnerKey(tableKey: Buffer): string {
   return tableKey.toString('utf8', 1);
+}
+
+/** Is this row's value nowhere else? */
+export function isMemory(tableKey: Buffer): boolean {
+  return tableKey[0] === prefix.meta || tableKey[0] === prefix.owner;
 }
 
 /** Bounds of the data, of the digests, of what is kept about tombstones, and of the owner's state, for `Table.range`. */

@@ -16,12 +16,13 @@
 import type { Timer } from '../../client/wire/environment.ts';
 import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
-import type { Put, Runtime, Table } from '../runtime/runtime.ts';
+import type { Put, Runtime } from '../runtime/runtime.ts';
 import { takeCheckpoint } from './checkpoint.ts';
 import type { Tree } from './digests.ts';
 import { Damage } from './damage.ts';
 import { Doubts } from './doubts.ts';
 import { Intake } from './intake.ts';
+import { InventoriedTable } from './inventory.ts';
 import { Journal } from './journal.ts';
 import { readFacts, type Identity } from './meta.ts';
 import { isForgotten, nextLife, openingPuts, surveyFor } from './rebirth.ts';
@@ -94,7 +95,7 @@ export class Store {
     invariant(this.#state === 'new', 'a store is opened once');
     this.#state = 'opening';
     this.#owner = owner;
-    const table = this.#runtime.disk.openTable();
+    const table = new InventoriedTable(this.#runtime.disk.openTable());
     let puts: Put[];
     try {
       puts = this.#restore(table, ownerState);
@@ -276,10 +277,11 @@ export class Store {
   }
 
   /** Reads everything back; gives what must be written before the store is ready. */
-  #restore(table: Table, ownerState: (suffix: string, value: Buffer) => void): Put[] {
+  #restore(table: InventoriedTable, ownerState: (suffix: string, value: Buffer) => void): Put[] {
     const { disk, clock } = this.#runtime;
     const startedMs = clock.monotonicMs();
     const facts = readFacts(table, this.#identity);
+    table.check();
     const lost = facts?.lost ?? null;
     const survey = surveyFor(disk, facts);
     this.#tableWriter = new TableWriter(this.#runtime, table, this.trouble);

@@ -91,7 +91,6 @@ describe('a node that lost its disk', () => {
 
 describe('a node that gets an older image of its disk, of which nobody told it', () => {
   it.each([
-    ['of a node that was stopped', async (node: TestNode) => void await node.stop(), async () => {}],
     ['of a node that was killed', async (node: TestNode) => void await node.kill(), async () => {}],
     ['with another node started again in between', async (node: TestNode) => void await node.stop(), async (other: TestNode) => {
       await other.kill();
