@@ -26,8 +26,8 @@ import { Ledger } from './txn/ledger.ts';
 /** Marks are told this often; more often frees memory sooner and costs a little more journal. */
 const marksIntervalMs = 100;
 const closingIntervalMs = 1_000;
-/** Nothing that a node does takes so long. */
-const standstillMsMin = 2_000;
+/** Nothing that a node does takes so long; and peers may take longer to notice. */
+const standstillMsMin = 750;
 
 type PeerHandlers = { readonly [K in Tag]?: (from: string, message: MessageOf<K>, incarnation: number) => void };
 type ClientHandlers = { readonly [K in Tag]?: (client: Session, message: MessageOf<K>) => void };

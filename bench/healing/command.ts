@@ -8,7 +8,6 @@
  */
 import type { Command } from 'commander';
 import { connect } from '../../client/index.ts';
-import { agreement } from '../agreement.ts';
 import { exitOnSignals, LocalCluster } from '../cluster.ts';
 import { Load } from '../load/client.ts';
 import { whole } from '../options.ts';
@@ -43,7 +42,7 @@ interface Results {
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-const agreementTimeoutMs = 120_000;
+const equalTimeoutMs = 120_000;
 /** Of the load that a node misses. */
 const missedCallers = 64;
 const fullestSeconds = 10;
@@ -87,7 +86,7 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
     if (options.emptyDisk) say('Emptying a disk ...');
     if (options.emptyDisk) told(await loseDisk(stage, (missed === null ? 0 : missedKeys) + (foreground === null ? 0 : foregroundKeys)));
     say('Comparing all replicas, and reading every value ...');
-    await agreement(db, performance.now(), agreementTimeoutMs);
+    await stage.observer.equal(stage.lost, null, equalTimeoutMs);
     for (const each of loads) results.faults.push(...(await each.verify()));
     results.faults.push(...(await stage.dataset.verify()));
   } finally {

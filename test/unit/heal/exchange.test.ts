@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../../client/wire/limits.ts';
 import { Tag, type Key, type Message, type Version } from '../../../client/wire/messages.ts';
+import { slotOf } from '../../../node/store/hash.ts';
 import { Random } from '../../sim/random.ts';
 import { valueOf } from '../txn/bodies.ts';
 import { keysIn, partitionWhere, viewOf } from '../txn/topologies.ts';
@@ -293,6 +294,24 @@ describe('between a node and many', () => {
   });
 });
 
+describe('a leaf that differs, in which the other side has nothing newer', () => {
+  it('is told, for something of ours may be hidden that its digest is of', () => {
+    const pair = new Pair();
+    for (const side of [pair.a, pair.b]) side.write('k1', 10);
+    const { store, topology, runtime } = pair.a.replica;
+    // In the table, and then hidden there: what is written next takes the place of nothing.
+    store.atRest(() => {});
+    runtime.settle();
+    runtime.store.table.delete([...runtime.store.table.keys()].find((name) => name.startsWith('d') && name.endsWith('k1')) as string);
+    for (let i = 0; i < 10_001; i++) store.head(`other ${i}`);
+    for (const side of [pair.a, pair.b]) side.write('k1', 20);
+    pair.connect();
+    pair.run(10_000);
+    const partition = topology.partitionOf('k1');
+    expect([...new Set(pair.a.suspects.map(({ partition: at, leaf }) => `${at} ${leaf}`))]).toEqual([`${partition} ${store.tree.leafOf(slotOf('k1'))}`]);
+  });
+});
+
 describe('a repair', () => {
   it('is taken in if it is newer, counted, and left alone by who has no room', () => {
     const pair = new Pair(viewOf(2, 2, 4));
@@ -303,6 +322,7 @@ describe('a repair', () => {
     pair.deliver();
     expect([pair.a.replica.text('k1'), pair.a.replica.store.head('k2')?.version, pair.a.replica.text('k3')]).toEqual(['new', 30, null]);
     expect([pair.a.exchange.counters.keysRepaired, pair.b.exchange.counters.repairsSent]).toEqual([2, 3]);
+    expect(pair.a.suspects, 'of what was newer').toHaveLength(2);
     pair.b.pacer.spent(1e9);
     pair.b.exchange.repair('n1', ['k1', 40, valueOf('newer')]);
     expect(pair.take(pair.b)).toEqual([]);
