@@ -372,7 +372,7 @@ export class Node {
 const readFailures = {
   timeout: ['deadline-exceeded', 'no majority of replicas answered in time'],
   wrongView: ['wrong-view', 'a replica has a newer view'],
-  unavailable: ['unavailable', 'no majority of replicas is connected'],
+  unavailable: ['unavailable', 'too few replicas are connected, or sure of their copies, to make a majority: dtp status shows which'],
 } as const satisfies Record<ReadFailure, readonly [ErrorCode, string]>;
 
 function* entriesOf(store: Store, keys: readonly string[]): Generator<ReadEntry> {

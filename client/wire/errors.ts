@@ -11,7 +11,7 @@ export const errorCodes = {
   'deadline-exceeded': { definite: true, retryable: true, advice: 'Allow more time (timeoutMs), or find out why the cluster is slow (dtp status).' },
   'cancelled': { definite: true, retryable: true, advice: 'The caller’s AbortSignal fired before anything was committed.' },
   'unreachable': { definite: true, retryable: true, advice: 'Check that the nodes run and that their addresses are right (dtp status).' },
-  'unavailable': { definite: true, retryable: true, advice: 'A majority of some replica group is not up; start the missing nodes.' },
+  'unavailable': { definite: true, retryable: true, advice: 'A majority of some replica group is not up, or not sure of its copies; start the missing nodes, and wait until dtp status shows none in doubt.' },
   'overloaded': { definite: true, retryable: true, advice: 'A bounded queue is full; slow down and try again.' },
   'wrong-view': { definite: true, retryable: true, advice: 'The cluster’s membership changed; the client fetches the new view and tries again by itself.' },
   'number-void': { definite: true, retryable: true, advice: 'The transaction number was not granted to this session, or was taken back; the client draws a new one by itself.' },

@@ -3,8 +3,8 @@
  * branch of the digests, some in each turn: damaged ones are taken out, and the digests become those of what is left, so that
  * comparing them with others brings back what is missing. Until the last branch nobody is asked for that (heal/doubt.ts).
  *
- * What is taken out must be gone when the disk has taken that, and what is there must be found by its key. Else the tree is damaged
- * by which LMDB finds its rows, and nothing that is put there can be relied on: then the node stops, and is to be replaced.
+ * What is taken out must be gone when the disk has taken that, what is there must be found by its key, once, and what was mended must stay so. Else
+ * the tree is damaged by which LMDB finds its rows, and nothing that is put there can be relied on: then the node stops, and is to be replaced.
  */
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Doubts } from './doubts.ts';
@@ -22,6 +22,8 @@ export interface DamageParts {
 /** Mended in one turn: some milliseconds. */
 const branchesPerTurnMax = 256;
 const rowsPerTurnMax = 1_024;
+/** Of one partition, since the node was started. What goes wrong again and again where it was put right is not the rows. */
+const mendsMax = 5;
 
 export class Damage {
   readonly #parts: DamageParts;
@@ -30,8 +32,12 @@ export class Damage {
   /** How far the partition is that is being mended. */
   #partition = -1;
   #nextBranch = 0;
-  /** Rows that were not found by their keys, once. */
-  readonly #unfindable = new Set<string>();
+  /** Rows that had gone astray when they were looked at first. */
+  readonly #astray = new Set<string>();
+  /** In the partition that is being mended. */
+  #foundDamage = false;
+  /** How often something was found in each partition. */
+  readonly #mended = new Map<number, number>();
   /** Data rows that were found damaged. */
   rows = 0;
 
@@ -53,6 +59,7 @@ export class Damage {
   /** Something that was here is not here any more: the partition is in doubt, and of absent keys it can't be said what became of them. */
   doubt(partition: number, why: string): void {
     const { versions, doubts, table } = this.#parts;
+    if (!doubts.damaged.has(partition) && (this.#mended.get(partition) ?? 0) >= mendsMax) this.#stop(`a partition was mended ${mendsMax} times, and again ${why}`, partition);
     doubts.damage(partition, why);
     versions().distrust(partition);
     if (partition === this.#partition) this.#partition = -1;
@@ -79,12 +86,17 @@ export class Damage {
     if (!doubts.damaged.has(this.#partition)) {
       this.#partition = doubts.damaged.values().next().value as number;
       this.#nextBranch = 0;
+      this.#foundDamage = false;
     }
     const partition = this.#partition;
     const branch = this.#nextBranch++;
-    const { rows, damaged, puts, ...finding } = versions().mend(partition, branch);
-    if (this.#nextBranch === versions().digests.branchesPerPartition) doubts.mended(partition);
-    this.#judge(finding);
+    const { rows, damaged, puts, isTrue, astray } = versions().mend(partition, branch);
+    this.#foundDamage ||= damaged.length > 0 || !isTrue;
+    if (this.#nextBranch === versions().digests.branchesPerPartition) {
+      this.#mended.set(partition, (this.#mended.get(partition) ?? 0) + Number(this.#foundDamage));
+      doubts.mended(partition);
+    }
+    this.#judge({ astray });
     if (puts.length > 0) table.write(puts, () => this.#checkGone(partition, branch, damaged));
     return rows;
   }
@@ -95,13 +107,13 @@ export class Damage {
     if (damaged.some((at) => left.has(at.toString('hex')))) this.#stop('a row that was removed from it is still there', partition);
   }
 
-  /** What is not found by its key is looked at once more, in a later turn. */
-  #judge({ unfindable }: Pick<Finding, 'unfindable'>): void {
-    for (const at of unfindable) {
+  /** What has gone astray is looked at once more, in a later turn. */
+  #judge({ astray }: Pick<Finding, 'astray'>): void {
+    for (const at of astray) {
       const partition = at.readUInt16BE(1);
-      if (this.#unfindable.has(at.toString('hex'))) this.#stop('a row that is there is not found by its key', partition);
-      this.#unfindable.add(at.toString('hex'));
-      this.doubt(partition, 'a row of the data table was not found by its key');
+      if (this.#astray.has(at.toString('hex'))) this.#stop('a row that is there is not found by its key, or comes twice', partition);
+      this.#astray.add(at.toString('hex'));
+      this.doubt(partition, 'a row of the data table had gone astray');
     }
   }
 

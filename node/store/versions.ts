@@ -27,8 +27,8 @@ export interface Finding {
   readonly isTrue: boolean;
   /** Where rows lie that are not as they were written, or are where nobody looks for them. */
   readonly damaged: readonly Buffer[];
-  /** Rows that whoever passes by meets, and who looks for them by their key does not find. */
-  readonly unfindable: readonly Buffer[];
+  /** Rows that whoever passes by meets, and who looks for them by their key does not find; and those that come twice, or out of order. */
+  readonly astray: readonly Buffer[];
 }
 
 /** Tombstones so far, of branches before the next one. */
@@ -195,13 +195,17 @@ export class Versions {
   /** Reads the rows of the 16 leaves of a branch as they are now. */
   check(partition: number, branch: number): Finding {
     const damaged: Buffer[] = [];
-    const unfindable: Buffer[] = [];
+    const astray: Buffer[] = [];
     const lanes = new BigUint64Array(2 * fanout);
     let [rows, tombstones] = [0, 0];
     const first = branch * fanout;
     const from = dataFrom(partition, this.digests.slotsOf(first)[0]);
     const to = dataFrom(partition, this.digests.slotsOf(first + fanout - 1)[1]);
-    const met = (at: Buffer): void => void (this.table.get(at) === undefined && unfindable.push(at));
+    let before: Buffer | null = null;
+    const met = (at: Buffer): void => {
+      if (this.table.get(at) === undefined || (before !== null && Buffer.compare(before, at) >= 0)) astray.push(at);
+      before = at;
+    };
     for (const [key, row] of this.#walk(partition, from, to, this.overlay.keysOf(this.#branchOf(partition, first)), (at) => damaged.push(at), met)) {
       const { a, b } = itemOf(key, row.version, row.checksum, row.tombstone);
       const lane = 2 * (this.digests.leafOf(slotOf(key)) - first);
@@ -210,7 +214,7 @@ export class Versions {
       rows++;
       tombstones += Number(row.tombstone);
     }
-    return { rows, tombstones, lanes, damaged, unfindable, isTrue: this.digests.branchIs(partition, branch, lanes) };
+    return { rows, tombstones, lanes, damaged, astray, isTrue: this.digests.branchIs(partition, branch, lanes) };
   }
 
   /**

@@ -340,7 +340,7 @@ export class Commits {
 
   /** The replicas were asked for nothing but what they hold. */
   #readFailed(attempt: Attempt, why: ReadFailure): void {
-    if (why === 'unavailable') this.#fail(attempt, 'no majority of replicas is connected');
+    if (why === 'unavailable') this.#fail(attempt, 'too few replicas are connected, or sure of their copies, to make a majority: dtp status shows which');
     else this.#abort(attempt, AbortReason.timeout, null, null);
   }
 

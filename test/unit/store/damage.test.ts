@@ -97,7 +97,7 @@ describe('a table whose tree is damaged', () => {
     expect(opened.store.entry(rotten)).toBeUndefined();
     hide(opened, rotten);
     opened.store.flush();
-    expect(() => opened.runtime.settle()).toThrow(/the data table is damaged: a row that (was removed from it is still there|is there is not found by its key)\. Move its data directory away.*"code":"corrupt-table"/);
+    expect(() => opened.runtime.settle()).toThrow(/the data table is damaged: a row that (was removed from it is still there|is there is not found by its key, or comes twice)\. Move its data directory away.*"code":"corrupt-table"/);
   });
 
   it('stops the node when a row that is there is not found by its key, twice', () => {
@@ -106,6 +106,23 @@ describe('a table whose tree is damaged', () => {
     const branches = opened.store.tree.leavesPerPartition / 16;
     for (let branch = 0; branch < branches; branch++) opened.store.check(partition, branch);
     expect(opened.store.doubts.isSure(partition)).toBe(false);
-    expect(() => mend(opened)).toThrow(/the data table is damaged: a row that is there is not found by its key\. Move its data directory away.*"code":"corrupt-table"/);
+    expect(() => mend(opened)).toThrow(/the data table is damaged: a row that is there is not found by its key, or comes twice\. Move its data directory away.*"code":"corrupt-table"/);
+  });
+
+  it('stops the node when what was mended is damaged again and again', () => {
+    const opened = damaged();
+    const { table } = opened.runtime.store;
+    const again = (): void => {
+      opened.store.doubt(partition, 'rows were missing');
+      mend(opened);
+    };
+    again();
+    for (let i = 0; i < 4; i++) {
+      // Where nothing is found that does not count.
+      again();
+      table.delete([...table.keys()].find((name) => name.startsWith('d') && name.slice(5) === keys[100 + i]) as string);
+      again();
+    }
+    expect(() => opened.store.doubt(partition, 'rows were missing')).toThrow(/a partition was mended 5 times, and again rows were missing\. Move its data directory away.*"code":"corrupt-table"/);
   });
 });
