@@ -31,8 +31,8 @@ afterEach(async () => {
 class Victim {
   readonly node: TestNode;
   readonly directory: string;
-  readonly outcomes: string[] = [];
   readonly #db: Database;
+  readonly #outcomes: string[] = [];
   #ended: Ended | null = null;
   #linesBefore = 0;
 
@@ -40,6 +40,13 @@ class Victim {
     [this.node] = cluster.nodes as [TestNode];
     this.directory = path.join(cluster.dataDirectory, this.node.id);
     this.#db = db;
+  }
+
+  /** How often each outcome came. */
+  get tally(): Record<string, number> {
+    const tally: Record<string, number> = {};
+    for (const outcome of this.#outcomes) tally[outcome] = (tally[outcome] ?? 0) + 1;
+    return tally;
   }
 
   async kill(): Promise<void> {
@@ -56,7 +63,7 @@ class Victim {
   async settle(what: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       if (!this.node.isRunning) this.launch();
-      if (await this.#isWell(what)) return void this.outcomes.push(attempt === 1 ? 'goes on' : attempt === 2 ? 'ends, and is started again' : 'ends, and is replaced');
+      if (await this.#isWell(what)) return void this.#outcomes.push(attempt === 1 ? 'goes on' : attempt === 2 ? 'ends, and is started again' : 'ends, and is replaced');
       const ended = this.#ended as Ended;
       const said = this.node.lines.slice(this.#linesBefore).join('\n');
       if (!(ended.code === 74 && said.includes('Move its data directory away')) && adviceAfter(ended, this.directory) === null) throw new Error(`${what}: ${this.node.id} ended without a word of what to do\n${this.node.tail()}`);
@@ -137,5 +144,6 @@ describe('a node whose disk rots', () => {
     expect([code, stdout]).toEqual([0, expect.stringContaining('All replicas are identical')]);
     expect(await bank.verify(db, tellers)).toEqual([]);
     expect(wrong).toEqual([]);
+    if (process.env['DTP_ROT_SECONDS'] !== undefined) console.log(victim.tally);
   }, 120_000 + 2_000 * seconds);
 });
