@@ -39,7 +39,7 @@ export interface WalkOptions {
 }
 
 const blocksPerQuestion = 64;
-const partitionsPerQuestion = 64;
+export const partitionsPerQuestion = 64;
 const nodesPerQuestion = 64;
 /** If so many leaves that differ had nothing new, it is the peer that is behind, or what differs is old. */
 const fruitlessMax = 64;
@@ -143,9 +143,13 @@ export class Walk {
     for (let i = 0; i < differing.length; i += 2) {
       const partitions = shared.filter((partition) => blockOf(partition) === differing[i]);
       const roots = differing[i + 1] as Uint8Array;
-      partitions.forEach((partition, k) => {
-        if (!this.#doubtful.has(partition) && !sameBytes(tree.root(partition), roots.subarray(k * 16, (k + 1) * 16))) this.#partitions.push(partition);
+      const others = partitions.filter((partition) => !this.#doubtful.has(partition));
+      const differ = others.filter((partition) => {
+        const at = 16 * partitions.indexOf(partition);
+        return !sameBytes(tree.root(partition), roots.subarray(at, at + 16));
       });
+      // By now all may be equal. The peer is to know that too.
+      this.#partitions.push(...(differ.length === 0 ? others.slice(0, 1) : differ));
     }
   }
 

@@ -17,7 +17,7 @@ import { slotOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
 import { Answers, type AnswersOptions } from './exchange-answers.ts';
 import { answerTo, bytesOf, sharedWith, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
-import { Walk, type WalkOptions } from './exchange-walk.ts';
+import { partitionsPerQuestion, Walk, type WalkOptions } from './exchange-walk.ts';
 import type { Pacer } from './pacer.ts';
 
 export interface ExchangeOptions {
@@ -69,6 +69,8 @@ interface Course {
   /** When it last asked us something, and last took values. */
   askedAtMs: number;
   servedAtMs: number;
+  /** It compares all that we share, and so far what differs is nothing that we would see otherwise. */
+  isSeenWhole: boolean;
   /** Its question that waits for its turn. */
   pending: number;
 }
@@ -107,7 +109,7 @@ export class Exchange {
     for (const { id } of topology.view.members) {
       const shared = id === topology.self ? [] : sharedWith(topology, id);
       if (shared.length === 0) continue;
-      this.#courses.set(id, { shared, nextAtMs: Number.POSITIVE_INFINITY, isHurried: false, isFruitless: false, waitMs: againAfterDifferenceMs, agreedAtMs: null, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, servedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
+      this.#courses.set(id, { shared, nextAtMs: Number.POSITIVE_INFINITY, isHurried: false, isFruitless: false, waitMs: againAfterDifferenceMs, agreedAtMs: null, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, servedAtMs: Number.NEGATIVE_INFINITY, isSeenWhole: false, pending: 0 });
     }
   }
 
@@ -273,11 +275,19 @@ export class Exchange {
         const isBusy = this.#current !== null && this.#current.peer !== from && this.#current.walk.gained > 0;
         const answer = this.#answers.roots(question, sharedWith(topology, from), isBusy);
         this.#send(from, answer);
-        // What the peer now sees we see too.
-        if (answer[3].length === 0 && question[2].length * 32 >= topology.view.partitions && this.#current?.peer !== from && this.#doubtful(course.shared).length === 0) this.#agreed(course);
+        // What the peer now sees we see too; where writes were under way, when it has looked again.
+        course.isSeenWhole = question[2].length * 32 >= topology.view.partitions && this.#current?.peer !== from && this.#doubtful(course.shared).length === 0;
+        if (answer[3].length === 0 && course.isSeenWhole) this.#agreed(course);
         return;
       }
-      case Tag.compare: return this.#send(from, this.#answers.differ(question));
+      case Tag.compare: {
+        const answer = this.#answers.differ(question);
+        this.#send(from, answer);
+        const isEqual = answer[2].every((field) => !(field instanceof Uint8Array) || field.length === 0);
+        if (isEqual && course.isSeenWhole && question[2].length < partitionsPerQuestion) this.#agreed(course);
+        course.isSeenWhole &&= isEqual;
+        return;
+      }
       case Tag.descend: return this.#send(from, this.#answers.children(question));
       default: this.#whenFree(from, course, question);
     }

@@ -294,6 +294,43 @@ describe('between a node and many', () => {
   });
 });
 
+describe('who is asked', () => {
+  it.each(['asks', 'is asked'])('knows that both agree, also if a write was under way to the one that %s', (which) => {
+    const pair = new Pair(viewOf(2, 2, 64));
+    pair.connect();
+    pair.run(1_000);
+    const ages = (): (number | null)[] => [pair.a, pair.b].map(({ exchange }) => exchange.lag.lastAgreementMs);
+    pair.nowMs += 500;
+    const [early, late] = which === 'asks' ? [pair.b, pair.a] : [pair.a, pair.b];
+    early.write('k1', 20);
+    pair.a.exchange.hurry('n2');
+    pair.a.tick();
+    for (const message of pair.take(pair.a)) pair.b.receive('n1', message);
+    late.write('k1', 20);
+    expect(ages().every((age) => age !== null && age >= 500)).toBe(true);
+    pair.deliver();
+    expect(ages()).toEqual([0, 0]);
+  });
+});
+
+describe('a partition in doubt', () => {
+  it('is compared once in an exchange, also where it is alone in its block', () => {
+    const pair = new Pair(viewOf(2, 2, 1));
+    for (let i = 0; i < 40; i++) pair.b.write(`k${i}`, 10);
+    pair.a.replica.store.doubts.doubt([0], 'of a test');
+    pair.a.exchange.peerUp('n2');
+    // Something is new whenever it is asked.
+    for (let i = 0; i < 400; i++) {
+      for (const message of pair.take(pair.a)) pair.b.receive('n1', message);
+      pair.b.write(`k${i % 40}`, 20 + i);
+      for (const message of pair.take(pair.b)) pair.a.receive('n2', message);
+      pair.pass(1);
+    }
+    expect(pair.a.exchange.counters.exchanges).toBeGreaterThan(2);
+    expect(pair.saidWith(Tag.compare)).toHaveLength(pair.a.exchange.counters.exchanges);
+  });
+});
+
 describe('a leaf that differs, in which the other side has nothing newer', () => {
   it('is told, for something of ours may be hidden that its digest is of', () => {
     const pair = new Pair();
