@@ -39,13 +39,13 @@ describe('the benchmarks', () => {
     expect(readFileSync(path.join(out, 'protocols.svg'), 'utf8')).toMatch(/^<svg/);
   });
 
-  it('measure an open loop of several processes without a command, in rounds', async () => {
-    const { code, output } = await bench('--workload', 'ycsb-d,hot-call', '--rate', '50', '--seconds', '1', '--rounds', '2', '--clients', '2', '--keys', '50', '--out', path.join(directory, 'figures'));
+  it('measure an open loop of several processes without a command', async () => {
+    const { code, output } = await bench('--workload', 'ycsb-d,hot-call', '--rate', '50', '--seconds', '1', '--rounds', '1', '--clients', '2', '--keys', '50', '--out', path.join(directory, 'figures'));
     expect(code).toBe(0);
     expect(output).toContain('All that was acknowledged is there.');
     const { figures, measurements } = JSON.parse(readFileSync(path.join(directory, 'figures', 'figures.json'), 'utf8')) as { figures: { workload: string; rate: number }[]; measurements: unknown[] };
     expect(figures.map(({ workload, rate }) => [workload, rate])).toEqual([['ycsb-d', 50], ['hot-call', 50]]);
-    expect(measurements).toHaveLength(4);
+    expect(measurements).toHaveLength(2);
   });
 
   it.each(targetNames.map((name) => [name] as const))('measure %s, if it is installed, and else say what to install', async (name) => {
