@@ -46,12 +46,13 @@ const equalTimeoutMs = 120_000;
 /** Of the load that a node misses. */
 const missedCallers = 64;
 const fullestSeconds = 10;
-const foregroundKeys = 10_000;
+const foregroundKeysMax = 10_000;
 const missedKeysMax = 100_000;
 
 async function onOneCluster(options: Options, results: Results): Promise<void> {
   const { keys, valueBytes } = options;
   const missedKeys = Math.min(missedKeysMax, keys);
+  const foregroundKeys = Math.min(foregroundKeysMax, keys);
   const cluster = await LocalCluster.start();
   const address = { target: 'dtp', urls: cluster.urls } as const;
   const session = await dtp.connect(address);
