@@ -26,6 +26,7 @@ export function listenTo(world: World, view: View, failures: string[]): void {
   world.network.onReceived = (by, from, frame) => {
     if (!nodes.has(by)) return;
     const messages = decodeFrame(frame);
+    hearing.received(world.nowMs, by, from, messages);
     if (nodes.has(from)) hearsay.heard(speakerAt(by), from, messages);
     else hearsay.asked(speakerAt(by), from, messages);
   };

@@ -45,7 +45,7 @@ export class Annals {
   readonly #lives = new Map<string, HeardLife>();
   /** By who asks, who is asked, and the question's number; null where two have the same. */
   readonly #questions = new Map<string, Question | null>();
-  /** That which the present message is, or answers. */
+  /** That which the present message answers. */
   question: Question | null = null;
   /** Transactions that delete the key. */
   readonly #deletions = new Map<Key, Heard[]>();
@@ -93,6 +93,11 @@ export class Annals {
     return this.placement.view.replicationFactor === 1 || (this.#deletions.get(key) ?? []).some(({ decision }) => decision === UNDECIDED || (decision >= since && decision <= collected));
   }
 
+  /** The question of that number, if it is still to be answered. */
+  questionOf(by: string, to: string, request: number): Question | null {
+    return this.#questions.get(`${by}>${to}:${request}`) ?? null;
+  }
+
   hear({ atMs, by, to, message }: Said): void {
     this.question = null;
     switch (message[0]) {
@@ -133,7 +138,6 @@ export class Annals {
   }
 
   #ask(name: string, question: Question): void {
-    this.question = question;
     this.#questions.set(name, this.#questions.has(name) ? null : question);
   }
 

@@ -56,6 +56,10 @@ export class HealingTestimony {
     });
   }
 
+  asked({ by, to, message }: Said): void {
+    if (message[0] === Tag.prepare) this.#asked.set(nameOf(to, message), this.#whenAsked(to, by));
+  }
+
   hear({ atMs, by, to, message }: Said): void {
     switch (message[0]) {
       case Tag.vouch:
@@ -75,8 +79,6 @@ export class HealingTestimony {
       case Tag.claims:
         for (let i = 0; i < message[2].length; i += 6) this.#note(this.#told, `${by} ${to}`, () => new Map<string, number>()).set(message[2][i] as string, message[2][i + 3] as number);
         return;
-      case Tag.prepare:
-        return void this.#asked.set(nameOf(to, message), this.#whenAsked(to, by));
       case Tag.vote:
         if (message[4] === Vote.ok) this.#judgeVote(by, this.#annals.matter(atMs, message), message[5], this.#asked.get(nameOf(by, message)));
         return;

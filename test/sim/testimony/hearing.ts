@@ -28,7 +28,7 @@ export interface Court {
 export class Hearing {
   readonly #failures: string[];
   readonly #annals: Annals;
-  readonly #testimonies: readonly { hear(said: Said): void }[];
+  readonly #testimonies: readonly { hear(said: Said): void; asked(said: Said): void }[];
   #judgements: (() => void)[] = [];
   #memories: (() => void)[] = [];
   #holds = true;
@@ -46,6 +46,13 @@ export class Hearing {
       blame: (what) => void this.#failures.push(`broken-word: ${what}`),
     };
     this.#testimonies = [new VersionTestimony(court, this.#annals), new HealingTestimony(court, this.#annals)];
+  }
+
+  /** A frame is being handled: what was said before may count against what is answered. */
+  received(atMs: number, by: string, from: string, messages: readonly Message[]): void {
+    if (atMs > this.#atMs) this.settle();
+    this.#atMs = atMs;
+    for (const message of messages) for (const testimony of this.#testimonies) testimony.asked({ atMs, by: from, to: by, message });
   }
 
   /** `holds`: the sender can be held to it, as nothing on its disk has changed behind its back. */

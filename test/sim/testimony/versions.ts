@@ -58,8 +58,8 @@ export class VersionTestimony {
     });
   }
 
-  hear({ atMs, by, to, message }: Said): void {
-    const { question } = this.#annals;
+  /** What the replica is bound to when it is asked counts, whatever else it hears until it answers. */
+  asked({ atMs, by, to, message }: Said): void {
     switch (message[0]) {
       case Tag.prepare: {
         const { reads, writes } = this.#annals.matter(atMs, message);
@@ -67,6 +67,20 @@ export class VersionTestimony {
         this.#prepares.set(nameOf(to, message), new Map(keys.map((key) => [key, this.#boundTo(to, key, 'sworn')])));
         return;
       }
+      case Tag.peek:
+      case Tag.confirm:
+      case Tag.read: {
+        const question = this.#annals.questionOf(by, to, message[1]);
+        if (question !== null) this.#boundWhenAsked.set(question, question.keys.map((key) => this.#boundTo(to, key, 'sworn')));
+        return;
+      }
+      default:
+    }
+  }
+
+  hear({ atMs, by, message }: Said): void {
+    const { question } = this.#annals;
+    switch (message[0]) {
       case Tag.vote:
         if (message[4] === Vote.ok) this.#judgeVote(by, this.#annals.matter(atMs, message), message[5], this.#prepares.get(nameOf(by, message)));
         return;
@@ -79,10 +93,6 @@ export class VersionTestimony {
       case Tag.finished:
         if (message[4] === ABORT) this.#judgeRemembering(by, this.#annals.matter(atMs, message), 'says that it knows of no commit of');
         return;
-      case Tag.peek:
-      case Tag.confirm:
-      case Tag.read:
-        return void (question !== null && this.#boundWhenAsked.set(question, question.keys.map((key) => this.#boundTo(to, key, 'sworn'))));
       case Tag.peeked:
         return question === null || message[2] !== 0 ? undefined : this.#judgeAnswer(by, question, question.keys.map((_key, i) => message[4][2 * i] as Version), 'of traces');
       case Tag.values:

@@ -34,7 +34,10 @@ beforeEach(() => {
 /** Each in a turn of its own. */
 function hear(said: readonly Said[]): void {
   const hearing = new Hearing(failures, view);
-  said.forEach(([by, to, message], i) => hearing.said(i + 1, by, to, [message]));
+  said.forEach(([by, to, message], i) => {
+    hearing.said(i + 1, by, to, [message]);
+    hearing.received(i + 1, to, by, [message]);
+  });
   hearing.settle();
 }
 

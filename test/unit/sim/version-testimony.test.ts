@@ -41,7 +41,10 @@ beforeEach(() => {
 
 /** Each in a turn of its own. */
 function hear(...said: readonly Said[]): void {
-  for (const [by, to, ...messages] of said) for (const message of messages) testimony.said(++nowMs, by, to, [message]);
+  for (const [by, to, ...messages] of said) for (const message of messages) {
+    testimony.said(++nowMs, by, to, [message]);
+    testimony.received(nowMs, to, by, [message]);
+  }
   testimony.settle();
 }
 
@@ -67,7 +70,10 @@ describe('a replica keeps its word', () => {
   });
 
   it('whatever the order in which it speaks in one turn', () => {
-    for (const version of [6, 5]) for (const [by, to, message] of peeks(version, version)) testimony.said(1, by, to, [message as Message]);
+    for (const version of [6, 5]) for (const [by, to, message] of peeks(version, version)) {
+      testimony.said(1, by, to, [message as Message]);
+      testimony.received(1, to, by, [message as Message]);
+    }
     testimony.settle();
     expect(failures).toEqual([]);
   });
