@@ -42,7 +42,7 @@ function drawTiming(random: Random): Partial<Timing> {
     prepareTimeoutMs: random.pick([100, 500, 2_000]),
     turnLeaseMs: random.pick([20, 250]),
     healIntervalMs: random.pick([500, 5_000, 30_000]),
-    tombstoneCollectionIntervalMs: random.pick([100, 1_000, 10_000]),
+    tombstoneCollectionIntervalMs: random.pick([100, 100, 1_000, 10_000]),
     // Less than a configuration may ask for: whoever comes too late is to be told that nobody knows any more, and never anything wrong.
     outcomeRetentionMs: random.pick([1_000, 10_000, 150_000]),
   };

@@ -2,6 +2,7 @@
  * Do nodes keep the rules by which memory that was lost is made good, and deletions are forgotten? Both rest on what replicas assure each other of,
  * and an assurance given too soon does harm only if the very replica that it was wrong about is needed next. But it is wrong at once.
  *
+ * - No two disks of a node, and no two processes, have lived the same life: transactions are named by it.
  * - Who has lost its memory speaks for a partition only when n - m + 1 others, themselves sure, have attested that it may.
  * - Who says that all it voted for in a partition is decided has not voted for anything there that is committed later.
  * - Who has heard of a rebirth votes only for coordinators that have told it, before the prepare, that they have heard of it too.
@@ -39,6 +40,8 @@ export class HealingTestimony {
   /** By partition and round, who answered what. */
   readonly #cuts = new Map<string, Map<string, Uint8Array>>();
   readonly #asked = new Map<string, Asked>();
+  /** By node and incarnation: on which disk, and which process of it. */
+  readonly #lives = new Map<string, string>();
 
   constructor(court: Court, annals: Annals) {
     this.#court = court;
@@ -62,6 +65,9 @@ export class HealingTestimony {
 
   hear({ atMs, by, to, message }: Said): void {
     switch (message[0]) {
+      case Tag.hello:
+      case Tag.welcome:
+        return message[3] === null ? undefined : this.#judgeLife(by, message[5], `${message[4]}:${message[7]}`);
       case Tag.vouch:
         this.#vouches.set(`${to} ${by} ${message[1]}`, { atMs, rebornAt: this.#annals.lifeOf(by)?.rebornAt ?? 0 });
         return;
@@ -147,6 +153,11 @@ export class HealingTestimony {
     const needed = n - (Math.floor(n / 2) + 1) + 1;
     const { size = 0 } = this.#attested.get(`${by} ${partition}`) ?? {};
     if (size < needed) this.#court.judge(() => this.#court.blame(`${by} ${what} may have forgotten of partition ${partition}: ${size} of ${needed} others have attested that it has been told`));
+  }
+
+  #judgeLife(by: string, incarnation: number, self: string): void {
+    const before = this.#note(this.#lives, `${by}:${incarnation}`, () => self);
+    if (before !== self) this.#court.blame(`${by} begins life ${incarnation}, which it has lived before`);
   }
 
   #judgeCollect(by: string, at: number, partition: number): void {

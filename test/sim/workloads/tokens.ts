@@ -14,6 +14,7 @@ export const tokens: MakeWorkload = (random, nowMs) => {
   const places = Array.from({ length: random.pick([4, 8, 20, 40]) }, (_, i) => `place${i}`);
   const count = Math.ceil(places.length * random.pick([0.1, 0.3, 0.5]));
   const auditShare = random.pick([0.1, 0.3]);
+  const lookShare = random.pick([0, 0.3]);
 
   function audit(client: Client) {
     return attempt(client, recorder, {
@@ -22,6 +23,14 @@ export const tokens: MakeWorkload = (random, nowMs) => {
         const found = await client.db.getMany<number>(places, options);
         return places.map((key, i) => ({ type: 'read', key, value: found[i] ?? null }));
       },
+    });
+  }
+
+  /** What it finds may be long under way, and out of date when whoever asked takes it over. */
+  function look(client: Client, key: string) {
+    return attempt(client, recorder, {
+      planned: [{ type: 'read', key }],
+      run: async (options) => [{ type: 'read', key, value: (await client.db.get<number>(key, options)) ?? null }],
     });
   }
 
@@ -53,6 +62,7 @@ export const tokens: MakeWorkload = (random, nowMs) => {
       const { random: chance } = client;
       if (chance.chance(auditShare)) return void await audit(client);
       const [from, to] = chance.shuffled(places) as [string, string];
+      if (chance.chance(lookShare)) return void await look(client, from);
       await carry(client, from, to);
     },
     async finish(client) {
