@@ -7,7 +7,7 @@ Columns:
   state                up; healing: it has forgotten something and learns it again from the others, and takes no part in
                        votes and reads of those partitions until then; disk: its table takes no writes, and it goes on
                        while there is room beside it; no votes: its disk takes no writes; down
-  life                 how often it has been started; a large number once its disk was lost, or it was restored
+  life                 counts its starts, from a number that its disk began with; it jumps when the disk was lost, or restored
   primary, replica     partitions that it is the first replica of, and another replica of
   behind               partitions in which it was last seen to differ from another replica
   doubtful             partitions for which it does not speak until it is healed
