@@ -27,7 +27,7 @@ export function registerNode(program: Command, terminal: Terminal, finish: (code
       const node = spawnNode({ id, config, dataDirectory, json });
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => node.child.kill(signal));
       const ended = await node.ended;
-      const advice = adviceAfter(ended, path.join(dataDirectory ?? readClusterFile(config).dataDirectory, id));
+      const advice = ended.signal === null ? null : adviceAfter(ended, path.join(dataDirectory ?? readClusterFile(config).dataDirectory, id));
       if (advice !== null) terminal.note(advice);
       finish(shellCode(ended));
     });
