@@ -34,3 +34,20 @@ describe('a node that stops', () => {
     expect([answers, cluster.failures]).toEqual([[[Tag.refuse, 'not-ready', expect.any(String), 0]], []]);
   });
 });
+
+describe('a node that stood still', () => {
+  it.each([[500, false], [900, true]])('for %i ms compares with all others at once: %s', async (forMs, compares) => {
+    const world = new World({ seed: 'still' });
+    // Nobody takes another one for dead meanwhile.
+    const cluster = new SimCluster(world, { nodes: 3, replicationFactor: 3, partitions: 4, timing: { healIntervalMs: 600_000, heartbeatIntervalMs: 10_000, recoveryDelayMs: 60_000 }, store: {} }, goodDay);
+    for (const id of cluster.ids) cluster.start(id);
+    const lagOf = (id: string) => cluster.nodes.get(id)?.status['lag'] as { exchanges: number; lastAgreementMs: number | null } | undefined;
+    await world.until(() => cluster.ids.every((id) => lagOf(id)?.lastAgreementMs != null));
+    await world.runFor(5_000);
+    const before = lagOf('n2')?.exchanges ?? 0;
+    world.host('n2').pause(forMs);
+    await world.runFor(forMs + 500);
+    expect([(lagOf('n2')?.exchanges ?? 0) - before, cluster.failures]).toEqual([compares ? 2 : 0, []]);
+    for (const id of cluster.ids) expect((lagOf(id)?.lastAgreementMs ?? 0) < 1_000, id).toBe(compares && id === 'n2');
+  });
+});
