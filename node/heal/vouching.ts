@@ -16,7 +16,7 @@ interface Undecided {
 
 export interface VouchingOptions {
   readonly topology: Topology;
-  readonly store: { readonly doubts: Pick<Doubts, 'isSure'>; readonly standing: { readonly isUnfounded: boolean }; whenDurable(action: () => void): void };
+  readonly store: { readonly doubts: Pick<Doubts, 'isSure' | 'count'>; readonly standing: { readonly isUnfounded: boolean; readonly life: { readonly rebornAt: number } }; whenDurable(action: () => void): void };
   readonly ledger: { readonly undecided: ReadonlySet<Undecided>; parse(body: Uint8Array): { readonly partitions: readonly number[] } };
   readonly clock: { readonly last: number };
   readonly outbox: Outbox;
@@ -72,12 +72,11 @@ export class Vouching {
 
   tick(): void {
     const { store: { doubts, standing }, outbox, clock, incarnation, nextNumber } = this.#options;
-    // Who is new may be in the place of one that was lost, whose transactions it knows nothing about.
-    if (standing.isUnfounded) return;
+    // Who is new may be in the place of one that was lost, and who was reborn may have been so before and not know it: its life need not be above all those that it has forgotten until others have let it speak.
+    const mayFence = !standing.isUnfounded && (standing.life.rebornAt === 0 || doubts.count === 0);
     for (const [peer, charge] of this.#charges) {
       const { request, waiting, drained } = charge;
-      if (!charge.isFenced) outbox.send(peer, [Tag.fenced, request, incarnation, nextNumber()]);
-      charge.isFenced = true;
+      if (mayFence && !charge.isFenced) charge.isFenced = outbox.send(peer, [Tag.fenced, request, incarnation, nextNumber()]);
       const due = [...waiting].filter(([partition, awaited]) => awaited === null && doubts.isSure(partition)).map(([partition]) => partition);
       if (due.length > 0) this.#takeStock(due, waiting);
       const now: number[] = [];

@@ -3,6 +3,7 @@
  * and an assurance given too soon does harm only if the very replica that it was wrong about is needed next. But it is wrong at once.
  *
  * - No two disks of a node, and no two processes, have lived the same life: transactions are named by it.
+ * - Who says where its numbers stand has begun no transaction in a life with a greater number.
  * - Who has lost its memory speaks for a partition only when n - m + 1 others, themselves sure, have attested that it may.
  * - Who says that all it voted for in a partition is decided has not voted for anything there that is committed later.
  * - Who has heard of a rebirth votes only for coordinators that have told it, before the prepare, that they have heard of it too.
@@ -40,6 +41,8 @@ export class HealingTestimony {
   /** By partition and round, who answered what. */
   readonly #cuts = new Map<string, Map<string, Uint8Array>>();
   readonly #asked = new Map<string, Asked>();
+  /** By node, the greatest number of a life in which it coordinated. */
+  readonly #begun = new Map<string, number>();
   /** By node and incarnation: on which disk, and which process of it. */
   readonly #lives = new Map<string, string>();
 
@@ -70,6 +73,14 @@ export class HealingTestimony {
         return message[3] === null ? undefined : this.#judgeLife(by, message[5], `${message[4]}:${message[7]}`);
       case Tag.vouch:
         this.#vouches.set(`${to} ${by} ${message[1]}`, { atMs, rebornAt: this.#annals.lifeOf(by)?.rebornAt ?? 0 });
+        return;
+      case Tag.fenced: {
+        const begun = this.#begun.get(by) ?? 0;
+        if (begun > message[2]) this.#court.blame(`${by} says where its numbers stand in life ${message[2]}, and has begun transactions in life ${begun}`);
+        return;
+      }
+      case Tag.prepare:
+        this.#begun.set(by, Math.max(message[2], this.#begun.get(by) ?? 0));
         return;
       case Tag.drained: {
         const { atMs: askedAtMs, rebornAt } = this.#vouches.get(`${by} ${to} ${message[1]}`) ?? { atMs: -1, rebornAt: 0 };

@@ -18,7 +18,7 @@ const [otherKey] = keysIn(topology, other, 1) as [Key];
 class Bench {
   readonly replica = Replica.open(topology);
   readonly vouching: Vouching;
-  readonly standing = { isUnfounded: false };
+  readonly standing = { isUnfounded: false, life: { rebornAt: 0 } };
 
   constructor() {
     const { store, ledger, clock, outbox, loopback } = this.replica;
@@ -74,10 +74,23 @@ describe('whoever vouches', () => {
   it('says nothing while it is new: it may be in the place of one that was lost, whose transactions it does not know', () => {
     const bench = new Bench();
     bench.standing.isUnfounded = true;
+    bench.replica.store.doubts.doubt([shared], 'of a test');
     bench.vouching.onVouch('n2', [Tag.vouch, 4, [shared]]);
     expect(bench.heard()).toEqual([]);
     bench.standing.isUnfounded = false;
+    bench.replica.store.doubts.trust(shared);
     expect(bench.heard()).toEqual([[Tag.fenced, 4, 1, 1_025], [Tag.drained, 4, [shared], bench.replica.clock.last]]);
+  });
+
+  it('says what it is sure of, and not where its numbers stand, while it is in doubt of anything since it was reborn', () => {
+    const bench = new Bench();
+    bench.standing.life.rebornAt = 1;
+    bench.replica.store.doubts.doubt([other], 'of a test');
+    bench.vouching.onVouch('n2', [Tag.vouch, 4, [shared, other]]);
+    expect(bench.heard()).toEqual([[Tag.drained, 4, [shared], bench.replica.clock.last]]);
+    bench.replica.store.doubts.trust(other);
+    expect(bench.heard()).toEqual([[Tag.fenced, 4, 1, 1_025], [Tag.drained, 4, [other], bench.replica.clock.last]]);
+    expect(bench.heard()).toEqual([]);
   });
 
   it('does not speak of what it is in doubt of itself, then or later, before it is sure and has looked anew', () => {

@@ -63,6 +63,7 @@ describe('nodes keep the rules of healing', () => {
 describe('a word is broken', () => {
   it.each<[string, Said[], RegExp]>([
     ['by a life that another disk has lived', [['n3', 'n1', [Tag.hello, protocolVersion, 'test', 'n3', 'a', 1, 0, 7, 0, null]], ['n3', 'n2', [Tag.hello, protocolVersion, 'test', 'n3', 'b', 1, 0, 8, 0, null]]], /n3 begins life 1, which it has lived before/],
+    ['by a fence below lives in which it has coordinated', [prepare(1, 'n2'), ['n1', 'n3', [Tag.fenced, 1, 0, 1]]], /n1 says where its numbers stand in life 0, and has begun transactions in life 1/],
     ['by an answer before enough have attested', [reborn, attests('n1'), ...peeked], /^broken-word: n3 tells what it may have forgotten of partition 0: 1 of 2 others/],
     ['by a vote before that', [reborn, ...votes(1, 'n3', 60)], /n3 votes on what it may have forgotten/],
     ['by one who is in doubt and attests for others', [reborn, attests('n3', 'n1')], /n3 attests what it may have forgotten/],

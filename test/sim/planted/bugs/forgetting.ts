@@ -46,9 +46,9 @@ export const forgettingBugs: readonly PlantedBug[] = [
     patches: [{ module: 'node/store/rebirth.ts', find: 'incarnation: 1 + randomUint32(), rebornAt: 0', replace: 'incarnation: 1, rebornAt: 0' }],
   },
   {
-    name: 'unfounded-fences',
-    wrong: 'A node that is new tells a reborn one where its numbers stand, though it may be in the place of one that was lost.',
-    patches: [{ module: 'node/heal/vouching.ts', find: 'if (standing.isUnfounded) return;', replace: 'void standing;' }],
+    name: 'fences-too-early',
+    wrong: 'A node that is new, or was reborn just now, tells another one where its numbers stand, though it may have lived before, in a life with a greater number.',
+    patches: [{ module: 'node/heal/vouching.ts', find: 'if (mayFence && !charge', replace: 'void mayFence;\n      if (!charge' }],
   },
   {
     name: 'answers-in-later-session',
