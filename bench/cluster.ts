@@ -11,6 +11,7 @@ import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nodeFlags } from '../client/index.ts';
 
 /** A node serves within a fraction of a second; on a busy machine with a long journal it may take some. */
 const readyTimeoutMs = 30_000;
@@ -101,7 +102,7 @@ export class LocalCluster {
     const node = this.#node(id);
     if (node.state !== 'down') throw new Error(`node ${id} is ${node.state}`);
     const log = openSync(this.logFile(id), 'a');
-    const child = spawn(process.execPath, [...(this.#options.nodeFlags ?? []), program, '--config', this.#configFile, '--id', id, '--json'], {
+    const child = spawn(process.execPath, [...nodeFlags, ...(this.#options.nodeFlags ?? []), program, '--config', this.#configFile, '--id', id, '--json'], {
       stdio: ['ignore', log, log, 'ipc'],
       detached: true,
     });

@@ -12,3 +12,4 @@ export type { NodeVerification, PartitionDivergence, ReplicaFaults, Verification
 export { BoundCrossed, DtpError, errorCodes, TransactionOutcomeUnknown, type ErrorCode } from './wire/errors.ts';
 export { limits } from './wire/limits.ts';
 export { commitProtocols, type CommitProtocolName as CommitProtocol } from './wire/protocols.ts';
+export { nodeFlags } from './node-flags.ts';

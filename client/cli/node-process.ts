@@ -9,6 +9,7 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { nodeFlags } from '../index.ts';
 
 /** A node takes a last checkpoint before it ends: a fraction of a second, unless its disk is slow. */
 const stopTimeoutMs = 10_000;
@@ -53,7 +54,7 @@ export function spawnNode(options: NodeOptions, onLine?: OnLine): NodeProcess {
   const output = onLine === undefined ? 'inherit' : 'pipe';
   const stdio: StdioOptions = ['ignore', output, output, 'ipc'];
   const flags = ['--config', config, '--id', id, ...(dataDirectory === undefined ? [] : ['--data-directory', dataDirectory]), ...(json ? ['--json'] : []), ...(restore === undefined ? [] : ['--restore', restore.from, ...(restore.acceptLoss ? ['--accept-loss'] : [])])];
-  const child = spawn(process.execPath, ['--enable-source-maps', options.program ?? program, ...flags], { stdio, detached: true });
+  const child = spawn(process.execPath, [...nodeFlags, options.program ?? program, ...flags], { stdio, detached: true });
   if (onLine !== undefined) {
     for (const stream of ['stdout', 'stderr'] as const) {
       const input = child[stream];

@@ -20,15 +20,16 @@ export interface ParsedBody {
   readonly partitions: readonly number[];
 }
 
-const parsedBodies = new WeakMap<Uint8Array, ParsedBody>();
+const memo = Symbol('what these bytes hold');
+
+/** A property of the bytes, and no WeakMap: each entry of one is work for every collection of garbage, and there are thousands a second. */
+interface Remembering extends Uint8Array {
+  [memo]?: ParsedBody;
+}
 
 /** Throws BadFrame if the bytes are no transaction body. */
 export function parseBody(bytes: Uint8Array, partitionOf: (key: Key) => number): ParsedBody {
-  const known = parsedBodies.get(bytes);
-  if (known !== undefined) return known;
-  const parsed = parse(decodeBody(bytes), partitionOf);
-  parsedBodies.set(bytes, parsed);
-  return parsed;
+  return ((bytes as Remembering)[memo] ??= parse(decodeBody(bytes), partitionOf));
 }
 
 function parse([reads, writes]: Body, partitionOf: (key: Key) => number): ParsedBody {
