@@ -61,8 +61,8 @@ const timing = section({
   recoveryDelayMs: whole(50, 60_000).default(1_000),
   /** Locks of a coordinator known to be gone: only so long that the replicas' recoveries don't all start at once. */
   orphanRecoveryDelayMs: whole(1, 60_000).default(100),
-  /** With a majority of votes there, waiting for the last one saves a round trip if it comes; the 99th percentile of a vote under load is near this. */
-  fastCommitWaitMs: whole(0, 10_000).default(20),
+  /** With a majority of votes there, waiting for the last one saves a round trip if it comes; twice what that has lately taken if it is more. */
+  fastCommitWaitMs: whole(0, 10_000).default(5),
   /** How long a transaction that lost to others holds its place in the queue of its keys: some round trips of a client that runs its function again. */
   turnLeaseMs: whole(1, 10_000).default(250),
   /** The step of all coarse timers. Less costs processor time while idle, more blurs the delays above. */
@@ -86,8 +86,8 @@ const store = section({
   journalBytesMax: whole(4 * (limits.frameBytesMax + MiB), 65_536 * MiB).default(256 * MiB),
   /** Committed versions not yet in the table, in memory. It bounds the replay after a restart too. The largest transaction fits twice. */
   overlayBytesMax: whole(2 * limits.transactionBytesMax, 16_384 * MiB).default(64 * MiB),
-  /** Writing many keys at once, in order, costs half of writing each as it comes; beyond two seconds little more is gained. */
-  checkpointIntervalMs: whole(10, 600_000).default(2_000),
+  /** Of keys that are written often only the last version is, and neighbours are written together: the longer the cheaper, and the fewer calls meet one. What a restart replays is bounded by bytes. */
+  checkpointIntervalMs: whole(10, 600_000).default(10_000),
   /** Keys per transaction of the table. Transactions of many thousands leave a free list that slows down all later ones. */
   checkpointSliceKeys: whole(1, 1_000).default(500),
   /** Versions kept in memory to check reads against, about 200 bytes each; a look-up in the table costs a hundred times more. */

@@ -51,7 +51,7 @@ describe('cluster.config.json', () => {
     expect(config.protocol).toBe('dtp');
     expect(config.timing.outcomeRetentionMs).toBe(limits.outcomeRetentionMs);
     expect(config.timing).toMatchObject({ heartbeatIntervalMs: 150, recoveryDelayMs: 1_000, orphanRecoveryDelayMs: 100 });
-    expect(config.store).toMatchObject({ checkpointSliceKeys: 500, checkpointIntervalMs: 2_000 });
+    expect(config.store).toMatchObject({ checkpointSliceKeys: 500, checkpointIntervalMs: 10_000 });
     expect(config.log.level).toBe('info');
   });
 
