@@ -115,6 +115,7 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
   const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
   const coordinator = new Coordinator({
     ...shared,
+    wakeAfter: (delayMs) => void runtime.after(delayMs, () => during(() => coordinator.tick())),
     rebirths: { count: () => floors.rebirthCount, has: (member) => floors.rebirths.has(member) },
     recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'its coordinator can not decide it', onOutcome),
   });

@@ -20,7 +20,7 @@ import type { BlockedView } from './blocked.ts';
 import { parseBody, type ParsedBody } from './body.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { HybridClock } from './clock.ts';
-import type { Coordinator, Refusal } from './coordinator.ts';
+import type { Coordinator } from './coordinator.ts';
 import { covers, KeyQueue, placeFor, type Place } from './key-queue.ts';
 import type { Ledger } from './ledger.ts';
 import { Numbers } from './numbers.ts';
@@ -29,6 +29,7 @@ import type { CommitProtocol } from './protocols/protocol.ts';
 import { protocols } from './protocols/registry.ts';
 import { groupDown } from './reachable.ts';
 import { freshValues, type ReadEntry, type ReadFailure, type Reads } from './reads.ts';
+import type { Refusal } from './running.ts';
 
 /** A client's session, as far as this matters here. */
 export interface Client {
@@ -378,8 +379,7 @@ export class Commits {
   }
 
   #note(kind: EventKind, { number }: Attempt, about = 0, first = 0, second = 0, key: Key | null = null, text: string | null = null): void {
-    const { chronicle, topology, incarnation } = this.#options;
-    chronicle?.note(kind, topology.self, incarnation, number, about, null, first, second, key, text);
+    this.#options.chronicle?.note(kind, this.#options.topology.self, this.#options.incarnation, number, about, null, first, second, key, text);
   }
 
   #leave(attempt: Attempt): void {

@@ -6,12 +6,12 @@
  * unanswered it lets go: from then on the transaction is a recoverer's, and the outcome is learned like anybody else's.
  */
 import { EventKind } from '../../client/wire/events.ts';
-import { ABORT, AbortReason, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decided, type Decision, type Key, type Marks, type Rejected, type TxnId, type VoteMessage } from '../../client/wire/messages.ts';
+import { ABORT, AbortReason, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decided, type Decision, type Marks, type Rejected, type TxnId, type VoteMessage } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import { membersOf, type Group, type Topology } from '../cluster/topology.ts';
-import type { ParsedBody } from './body.ts';
 import type { Chronicle } from './chronicle.ts';
-import { isQuorum, wait, type CommitProtocol, type Patience } from './protocols/protocol.ts';
+import { isQuorum, wait } from './protocols/protocol.ts';
+import { absent, isNo, refusalReasons, type MemberVote, type Running, type Start } from './running.ts';
 
 export interface CoordinatorOptions {
   readonly topology: Topology;
@@ -24,69 +24,14 @@ export interface CoordinatorOptions {
   readonly prepareTimeoutMs: number;
   /** How long a proposal may go unanswered before the transaction is recovered instead. */
   readonly recoveryDelayMs: number;
+  /** Has `tick` called then, besides regularly; patience is shorter than that is regular. */
+  readonly wakeAfter?: (delayMs: number) => void;
   /** Hands a transaction over to be recovered. */
   readonly recover: (id: TxnId, epoch: number, protocol: number, partitions: readonly number[], onOutcome: (decision: Decision) => void) => void;
   /** How often some node is known to have been reborn, and whether this one ever was: it has no record of what it voted on before. None, unless told. */
   readonly rebirths?: { count(): number; has(member: string): boolean };
   /** Where what happens is noted for whoever asks how a transaction went; nothing depends on it. */
   readonly chronicle?: Chronicle;
-}
-
-/** Why a transaction was aborted, as far as the votes told. */
-export interface Refusal {
-  /** `unable`: disks of replicas take no writes. */
-  readonly reason: AbortReason | 'unable';
-  readonly key: Key | null;
-}
-
-export interface Start {
-  readonly number: number;
-  readonly timestamp: number;
-  readonly protocolNumber: number;
-  readonly protocol: CommitProtocol;
-  readonly bytes: Uint8Array;
-  readonly body: ParsedBody;
-  /** Monotonic milliseconds after which the caller has given up. */
-  readonly deadlineAtMs: number;
-  /** Called once, when the client may hear of the decision. */
-  readonly onOutcome: (decision: Decision, refusal: Refusal) => void;
-  /** Called at most once, before, when a commit is decided but has to be applied before the client hears of it. Nobody else need wait for that. */
-  readonly onApplying?: () => void;
-  /** Called at most once, when the decision is not this coordinator's any more: others may come to it sooner. */
-  readonly onDoubt: () => void;
-}
-
-const absent = -1;
-type MemberVote = Vote | typeof absent;
-
-interface Running {
-  readonly start: Start;
-  readonly id: TxnId;
-  readonly epoch: number;
-  readonly groups: readonly Group[];
-  /** A majority of each must accept what is proposed. */
-  readonly acceptors: readonly Group[];
-  readonly tallies: { size: number; majority: number; ok: number; no: number; absent: number }[];
-  readonly members: readonly string[];
-  readonly votes: MemberVote[];
-  readonly startedAtMs: number;
-  /** How often some node was known to have been reborn then. */
-  readonly rebirths: number;
-  /** Members that were sent the prepare and have not acknowledged the outcome. */
-  readonly unacknowledged: Set<string>;
-  /** All members that have acknowledged it, also those who were away when the others were asked. */
-  readonly acknowledged: string[];
-  phase: 'voting' | 'proposing' | 'handedOver' | 'decided';
-  patience: Patience;
-  sameTimestamp: boolean;
-  maxTimestamp: number;
-  proposed: Decision;
-  proposedAtMs: number;
-  readonly acceptedBy: string[];
-  outcome: Decision;
-  refusal: Refusal;
-  /** It is decided, and the client is yet to be told. */
-  isAnswerDue: boolean;
 }
 
 export class Coordinator {
@@ -96,6 +41,8 @@ export class Coordinator {
   /** Smoothed time from prepare to fast commit. */
   #fastCommitMs = 0;
   #undecided = 0;
+  /** `tick` will be called by itself. */
+  #waking = false;
   /** Decided ones that nobody works on, for only replicas which are away have not acknowledged them. Counted whenever one comes or goes. */
   #stranded = 0;
   readonly counters = { fastCommits: 0, slowCommits: 0, fastAborts: 0, slowAborts: 0, handedOver: 0 };
@@ -237,14 +184,21 @@ export class Coordinator {
     this.#countStranded();
   }
 
+  /** For how long the last votes are waited for. */
+  get #patienceMs(): number {
+    return Math.max(this.#options.fastCommitWaitMs, 2 * this.#fastCommitMs);
+  }
+
   tick(): void {
+    this.#waking = false;
     const now = this.#options.nowMs();
-    const waitMs = Math.max(this.#options.fastCommitWaitMs, 4 * this.#fastCommitMs);
+    const waitMs = this.#patienceMs;
     for (const running of [...this.#running.values()]) {
       if (running.phase === 'voting') {
         const ageMs = now - running.startedAtMs;
         const expired = ageMs >= this.#options.prepareTimeoutMs || now >= running.start.deadlineAtMs;
         const patience = expired ? 'expired' : ageMs >= waitMs ? 'waited' : 'fresh';
+        if (patience === 'fresh') this.#wakeFor(running);
         if (patience === running.patience) continue;
         running.patience = patience;
         this.#advance(running);
@@ -301,9 +255,17 @@ export class Coordinator {
       proposed: running.proposed,
       proposalAccepted: running.phase === 'proposing' && isQuorum(running.acceptors, (member) => running.acceptedBy.includes(member)),
     });
-    if (step === wait) return;
+    if (step === wait) return this.#wakeFor(running);
     if (step.kind === 'propose') this.#propose(running, step.decision);
     if (step.kind === 'decide') this.#decide(running, step.decision);
+  }
+
+  /** Some have voted, others are slow: looks again as soon as they are not waited for any more. */
+  #wakeFor(running: Running): void {
+    const { wakeAfter, nowMs } = this.#options;
+    if (wakeAfter === undefined || this.#waking || running.patience !== 'fresh' || running.votes.every((vote) => vote === Vote.none)) return;
+    this.#waking = true;
+    wakeAfter(Math.max(0, running.startedAtMs + this.#patienceMs - nowMs()));
   }
 
   #propose(running: Running, decision: Decision): void {
@@ -376,10 +338,4 @@ export class Coordinator {
     else counters[fast ? 'fastCommits' : 'slowCommits']++;
     if (fast && decision !== ABORT) this.#fastCommitMs += (this.#options.nowMs() - running.startedAtMs - this.#fastCommitMs) / 16;
   }
-}
-
-const refusalReasons: { readonly [V in Vote]?: Refusal['reason'] } = { [Vote.stale]: AbortReason.stale, [Vote.conflict]: AbortReason.conflict, [Vote.unable]: 'unable' };
-
-function isNo(vote: MemberVote): boolean {
-  return vote !== Vote.ok && vote !== Vote.none && vote !== absent;
 }

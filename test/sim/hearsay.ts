@@ -207,7 +207,7 @@ export class Hearsay {
         const isKnown = strangers === undefined || !isMajority(terms.groups, (member) => member === node || strangers.some((stranger) => stranger.node === member));
         if (proposed === decision && isAccepted(terms, isKnown, (member) => member === node || accepted.get(ballot)?.has(member) === true)) return true;
       }
-      if (node === terms.coordinator && mayDecideAlone(terms, decision, votes, proposals.has(ballotName(0, node)))) return true;
+      if (node === terms.coordinator && mayDecideAlone(terms, decision, votes, proposals.get(ballotName(0, node)) ?? null)) return true;
       // A commit is finished when all who were asked to vote have acknowledged it.
       if (decision === ABORT && finished.size > 0 && wasAsked && vote !== 0) return true;
     }

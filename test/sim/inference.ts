@@ -118,9 +118,10 @@ export function mayProposeCommit({ coordinator, groups }: Terms, timestamp: numb
 const isBetween = (vote: number, timestamp: number): boolean => vote > 0 && vote <= timestamp;
 
 /** May a coordinator say that this is decided, though no acceptor was asked to keep it? */
-export function mayDecideAlone(terms: Terms, decision: Decision, told: ReadonlyMap<string, number>, hasProposed: boolean): boolean {
+export function mayDecideAlone(terms: Terms, decision: Decision, told: ReadonlyMap<string, number>, proposed: Decision | null): boolean {
   const { protocol, coordinator, groups } = terms;
-  if (hasProposed) return false;
+  // Of what it has proposed it may learn in another way that it is decided.
+  if (proposed !== null && (proposed !== decision || decision === ABORT || protocol !== 'dtp')) return false;
   if (protocol === '2pc' || protocol === 'o2pc') return decision === ABORT || mayProposeCommit(terms, decision, told);
   if (protocol === '3pc') return decision === ABORT;
   if (decision !== ABORT) return groups.every((group) => group.every((member) => member === coordinator || told.get(member) === decision));

@@ -16,7 +16,9 @@ import type { Group } from '../../cluster/topology.ts';
 import { highestAccepted, wait, type CommitProtocol, type Progress, type Step, type Witness } from './protocol.ts';
 
 function next({ groups, sameTimestamp, maxTimestamp, patience, proposed, proposalAccepted }: Progress): Step {
-  if (proposed !== UNDECIDED) return proposalAccepted ? { kind: 'decide', decision: proposed } : wait;
+  // The votes that were not waited for may come after all, and say by themselves what was proposed.
+  if (proposed !== UNDECIDED && (proposalAccepted || (proposed === maxTimestamp && sameTimestamp && groups.every(({ size, ok }) => ok === size)))) return { kind: 'decide', decision: proposed };
+  if (proposed !== UNDECIDED) return wait;
 
   let unanimous = sameTimestamp;
   let majorities = true;

@@ -66,26 +66,27 @@ describe('a coordinator', () => {
   });
 
   it('commits at once under DTP what all others have voted for at that timestamp', () => {
-    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7, n3: 7 }), false)).toBe(true);
-    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7, n3: 6 }), false)).toBe(false);
-    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7 }), false)).toBe(false);
-    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7, n3: 7 }), true)).toBe(false);
+    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7, n3: 7 }), null)).toBe(true);
+    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7, n3: 6 }), null)).toBe(false);
+    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7 }), null)).toBe(false);
+    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7, n3: 7 }), 7), 'late votes for what it has proposed').toBe(true);
+    expect(mayDecideAlone(terms('dtp'), 7, votes({ n2: 7, n3: 7 }), ABORT)).toBe(false);
   });
 
   it('aborts at once under DTP what a majority of a group has refused', () => {
-    expect(mayDecideAlone(terms('dtp'), ABORT, votes({ n2: 0, n3: 7 }), false)).toBe(true);
-    expect(mayDecideAlone(terms('dtp'), ABORT, votes({ n2: 7, n3: 7 }), false)).toBe(false);
-    expect(mayDecideAlone(terms('dtp', [other]), ABORT, votes({ n3: 0, n4: 7 }), false)).toBe(false);
+    expect(mayDecideAlone(terms('dtp'), ABORT, votes({ n2: 0, n3: 7 }), null)).toBe(true);
+    expect(mayDecideAlone(terms('dtp'), ABORT, votes({ n2: 7, n3: 7 }), null)).toBe(false);
+    expect(mayDecideAlone(terms('dtp', [other]), ABORT, votes({ n3: 0, n4: 7 }), null)).toBe(false);
   });
 
   it('decides alone what is its own to decide under the other protocols', () => {
-    for (const protocol of ['2pc', 'o2pc', '3pc'] as const) expect(mayDecideAlone(terms(protocol), ABORT, votes({ n2: 7, n3: 7 }), false)).toBe(true);
+    for (const protocol of ['2pc', 'o2pc', '3pc'] as const) expect(mayDecideAlone(terms(protocol), ABORT, votes({ n2: 7, n3: 7 }), null)).toBe(true);
     for (const protocol of ['2pc', 'o2pc'] as const) {
-      expect(mayDecideAlone(terms(protocol), 7, votes({ n2: 7, n3: 0 }), false)).toBe(true);
-      expect(mayDecideAlone(terms(protocol), 7, votes({ n2: 0, n3: 0 }), false)).toBe(false);
+      expect(mayDecideAlone(terms(protocol), 7, votes({ n2: 7, n3: 0 }), null)).toBe(true);
+      expect(mayDecideAlone(terms(protocol), 7, votes({ n2: 0, n3: 0 }), null)).toBe(false);
     }
-    expect(mayDecideAlone(terms('3pc'), 7, votes({ n2: 7, n3: 7 }), false)).toBe(false);
-    expect(mayDecideAlone(terms('3pc'), ABORT, votes({ n2: 7, n3: 7 }), true)).toBe(false);
+    expect(mayDecideAlone(terms('3pc'), 7, votes({ n2: 7, n3: 7 }), null)).toBe(false);
+    expect(mayDecideAlone(terms('3pc'), ABORT, votes({ n2: 7, n3: 7 }), 7)).toBe(false);
   });
 });
 

@@ -2,7 +2,8 @@
 import { Tag, type Decision, type Key, type Vote } from '../../../client/wire/messages.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
 import { parseBody } from '../../../node/txn/body.ts';
-import { Coordinator, type Refusal } from '../../../node/txn/coordinator.ts';
+import { Coordinator } from '../../../node/txn/coordinator.ts';
+import type { Refusal } from '../../../node/txn/running.ts';
 import { protocolNumber, type CommitProtocolName } from '../../../client/wire/protocols.ts';
 import type { CommitProtocol } from '../../../node/txn/protocols/protocol.ts';
 import { protocols } from '../../../node/txn/protocols/registry.ts';
@@ -24,6 +25,8 @@ export class Bench {
   recovered: (decision: Decision) => void = () => {};
   readonly outcomes: [number: number, decision: Decision, refusal: Refusal][] = [];
   readonly doubts: number[] = [];
+  /** When the coordinator asked to be called, as delays. */
+  readonly wakes: number[] = [];
   readonly coordinator: Coordinator;
   nowMs = 10_000;
 
@@ -33,7 +36,7 @@ export class Bench {
     this.topology = topology;
     this.#protocol = protocolNumber(protocol);
     this.coordinator = new Coordinator({
-      ...timing, topology, outbox: this.outbox, nowMs: () => this.nowMs, incarnation,
+      ...timing, topology, outbox: this.outbox, nowMs: () => this.nowMs, incarnation, wakeAfter: (delayMs) => this.wakes.push(delayMs),
       recover: (id, _epoch, _protocol, partitions, onOutcome) => {
         this.handedOver.push({ number: id.number, partitions });
         this.recovered = onOutcome;

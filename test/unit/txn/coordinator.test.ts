@@ -53,41 +53,6 @@ describe('a transaction', () => {
     expect(bench.decisions, 'once').toEqual([107]);
   });
 
-  it('waits a little for the last vote, then commits with a majority, and sends the body to who did not vote OK', () => {
-    const bench = new Bench();
-    const bytes = bench.start(1);
-    bench.outbox.take();
-    bench.vote('n1', 1, Vote.ok);
-    bench.vote('n3', 1, Vote.ok);
-    bench.pass(19);
-    expect(bench.outbox.take()).toEqual([]);
-    bench.pass(1);
-    expect(bench.outbox.takeNames()).toEqual(toAll('accept'));
-    bench.vote('n2', 1, Vote.stale, 120);
-    bench.accepted('n1', 1);
-    bench.accepted('n3', 1);
-    expect(bench.decisions).toEqual([100]);
-    expect(only(bench.outbox.take(), Tag.decide).map(([to, message]) => [to, message[5]])).toEqual([['n1', null], ['n2', bytes], ['n3', null]]);
-  });
-
-  it('waits longer for the last vote when votes have been taking longer', () => {
-    const bench = new Bench();
-    for (let number = 1; number <= 200; number++) {
-      bench.start(number);
-      bench.nowMs += 15;
-      for (const node of ['n1', 'n2', 'n3']) bench.vote(node, number, Vote.ok);
-    }
-    bench.outbox.take();
-    bench.start(300);
-    bench.outbox.take();
-    bench.vote('n1', 300, Vote.ok);
-    bench.vote('n2', 300, Vote.ok);
-    bench.pass(50);
-    expect(bench.outbox.take(), 'four times the usual is not over').toEqual([]);
-    bench.pass(15);
-    expect(bench.outbox.takeNames()).toEqual(toAll('accept'));
-  });
-
   it('is aborted in one round trip by a majority of NO; who voted NO need not be told', () => {
     const bench = new Bench();
     bench.start(1);

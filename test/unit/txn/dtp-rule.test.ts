@@ -97,13 +97,14 @@ describe('the rule before a proposal', () => {
 });
 
 describe('the rule after a proposal', () => {
-  it('decides what was proposed when it is accepted, and else waits, whatever votes still come', () => {
+  it('decides what was proposed when it is accepted, or when all votes that still come say the same; else it waits', () => {
     for (const { groups, sameTimestamp, maxTimestamp, patience } of beforeProposal()) {
-      for (const proposed of [ABORT, ts - 1]) {
+      for (const proposed of [ABORT, ts - 1, ts]) {
         const state = { groups, sameTimestamp, maxTimestamp, patience, proposed };
         const waiting = dtp.next({ ...state, proposalAccepted: false });
         const accepted = dtp.next({ ...state, proposalAccepted: true });
-        if (waiting.kind !== 'wait' || accepted.kind !== 'decide' || accepted.decision !== proposed) expect.fail(JSON.stringify({ state, waiting, accepted }));
+        const isSaidByAll = proposed === maxTimestamp && sameTimestamp && groups.every(({ size, ok }) => ok === size);
+        if (isSaidByAll !== (waiting.kind === 'decide') || (isSaidByAll && JSON.stringify(waiting) !== JSON.stringify(accepted)) || accepted.kind !== 'decide' || accepted.decision !== proposed) expect.fail(JSON.stringify({ state, waiting, accepted }));
       }
     }
   });

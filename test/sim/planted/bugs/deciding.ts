@@ -27,8 +27,8 @@ export const decidingBugs: readonly PlantedBug[] = [
     wrong: 'The coordinator has proposed to abort; then the missing OK votes arrive, and it commits.',
     patches: [{
       module: rule,
-      find: 'if (proposed !== UNDECIDED) return',
-      replace: 'const late = sameTimestamp && groups.every(({ size, ok }) => ok === size);\n  if (proposed !== UNDECIDED && !late) return',
+      find: 'if (proposed !== UNDECIDED) return wait;',
+      replace: 'const late = sameTimestamp && groups.every(({ size, ok }) => ok === size);\n  if (proposed !== UNDECIDED && !late) return wait;',
     }],
   },
   {
