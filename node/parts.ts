@@ -122,9 +122,9 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
   const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs, repair: (member, entries) => exchange.repair(member, entries), outdone: (partition, key) => scrub.suspect(partition, store.tree.leafOf(slotOf(key))) });
   const blocked = new BlockedView({ ...shared, recovery });
   const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
-  const pacer = new Pacer({ nowMs, bytesPerSecondMax: healing.bytesPerSecondMax });
+  const pacer = new Pacer({ nowMs, after: (delayMs, action) => runtime.after(delayMs, () => during(action)), bytesPerSecondMax: healing.bytesPerSecondMax });
   const exchange = new Exchange({
-    ...shared, pacer, intervalMs: timing.healIntervalMs, ...(sizes !== undefined && { sizes }),
+    ...shared, pacer, intervalMs: timing.healIntervalMs, ...(sizes !== undefined && { sizes }), missedSince: clock.last,
     // Of a doubtful copy it proves nothing that a key is absent.
     collectedOf: (partition) => (store.doubts.isSure(partition) ? store.versions.tombstones.collected(partition) : 0),
     passed: (peer, partition, ordinal, collected) => {

@@ -141,15 +141,15 @@ export type Descend = [T['descend'], request: number, partition: number, level: 
 export type Children = [T['children'], request: number, digests: Uint8Array];
 /**
  * Flat: partition, leaf, above, have. What is newer than `above` is wanted with its value; if `have` is not nil, of the rest is wanted what is not
- * among its fingerprints (4 bytes each). Only what is behind `after` in the first leaf, and up to `until` in the last.
+ * among its fingerprints (4 bytes each). Only what is behind `after` in the first leaf, and up to `until` in the last. `atMost`: bytes that the asker will take at once, about.
  */
-export type List = [T['list'], request: number, leaves: (number | Version | Uint8Array | null)[], after: Key | null, until: Key | null];
+export type List = [T['list'], request: number, leaves: (number | Version | Uint8Array | null)[], after: Key | null, until: Key | null, atMost: number];
 /**
  * The first of the leaves, as many as fit. Flat: collected, the leaf's digest of 6 bytes, and one bit for each fingerprint of `have`, set if it was met.
  * `news`, flat: key, version, value. `others`, flat: key, version, checksum. `cutAt` is not nil if the last of the leaves was gone through only up to that key.
  */
 export type Listed = [T['listed'], request: number, leaves: (number | Uint8Array | null)[], news: (Key | Version | Value)[], others: (Key | Version | number)[], cutAt: Key | null];
-export type Pull = [T['pull'], request: number, keys: Key[]];
+export type Pull = [T['pull'], request: number, keys: Key[], atMost: number];
 /** Flat: key, version, value. */
 export type Pulled = [T['pulled'], request: number, entries: (Key | Version | Value)[]];
 /** Committed versions newer than those that the receiver has just told. Flat: key, version, value. */
@@ -315,9 +315,9 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.differ]: [uint, flat<Check<number | boolean | Uint8Array>[]>(uint, bool, uint, bytes)],
   [Tag.descend]: [uint, uint, uint, flat(uint)],
   [Tag.children]: [uint, bytes],
-  [Tag.list]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, uint, uint, orNull(bytes)), orNull(key), orNull(key)],
+  [Tag.list]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, uint, uint, orNull(bytes)), orNull(key), orNull(key), uint],
   [Tag.listed]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, bytes, orNull(bytes)), flat(key, uint, value), flat(key, uint, uint), orNull(key)],
-  [Tag.pull]: [uint, keys],
+  [Tag.pull]: [uint, keys, uint],
   [Tag.pulled]: [uint, flat(key, uint, value)],
   [Tag.repair]: [flat(key, uint, value)],
 

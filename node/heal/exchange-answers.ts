@@ -2,7 +2,7 @@
 import { Tag, type Blocks, type Children, type Compare, type Descend, type Differ, type Key, type List, type Listed, type Pull, type Pulled, type Roots, type Value, type Version } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { Store } from '../store/store.ts';
-import { Fingerprints, isBehind } from './exchange-leaf.ts';
+import { Fingerprints, isBehind, rowBytes } from './exchange-leaf.ts';
 import { blockDigest, blockOf, exchangeSizes, rootsOf, sameBytes, shortChildren, shortLeaf, type ExchangeSizes } from './exchange-messages.ts';
 
 export interface AnswersOptions {
@@ -55,12 +55,13 @@ export class Answers {
     return [Tag.children, request, Buffer.concat(digests)];
   }
 
-  /** At least one row, or one leaf, and what fits `bytesMax` beyond. */
-  listed([, request, leaves, after, until]: List, bytesMax: number): Listed {
+  /** At least one row, or one leaf, and beyond what is no more work than `bytesMax`, here or for the asker. */
+  listed([, request, leaves, after, until, bytesWanted]: List, bytesFree: number): Listed {
     const { topology, store, collectedOf, sizes: { rowsPerAnswer } = exchangeSizes } = this.#options;
     const said: (number | Uint8Array | null)[] = [];
     const news: (Key | Version | Value)[] = [];
     const others: (Key | Version | number)[] = [];
+    const bytesMax = Math.min(bytesWanted, bytesFree);
     let bytes = 0;
     let rows = 0;
     let cutAt: Key | null = null;
@@ -70,6 +71,7 @@ export class Answers {
         said.push(0, nothing, null);
         continue;
       }
+      bytes += rowBytes;
       const fingerprints = have === null ? null : new Fingerprints(have, request);
       const end = i + 4 === leaves.length ? until : null;
       let last: Key | null = null;
@@ -80,6 +82,7 @@ export class Answers {
           break;
         }
         rows++;
+        bytes += rowBytes;
         last = key;
         if (row.version > above) {
           news.push(key, row.version, row.value);
@@ -95,14 +98,15 @@ export class Answers {
   }
 
   /** The first of the keys, as many as fit; none if the first is not here. */
-  pulled([, request, keys]: Pull, bytesMax: number): Pulled {
+  pulled([, request, keys, bytesWanted]: Pull, bytesFree: number): Pulled {
+    const bytesMax = Math.min(bytesWanted, bytesFree);
     const entries: (Key | Version | Value)[] = [];
     let bytes = 0;
     for (const key of keys) {
       const entry = this.#options.store.entry(key);
       if (entry === undefined || bytes >= bytesMax) break;
       entries.push(key, entry.version, entry.value);
-      bytes += key.length + (entry.value?.length ?? 0);
+      bytes += rowBytes + key.length + (entry.value?.length ?? 0);
     }
     return [Tag.pulled, request, entries];
   }

@@ -67,6 +67,11 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
+/** Is this the digest of no versions? */
+export function isNothing(digest: Uint8Array): boolean {
+  return digest.every((byte) => byte === 0);
+}
+
 /** What a message of healing takes in a frame, for the accounts. Keys are counted as if they were ASCII. */
 export function bytesOf(part: unknown): number {
   if (typeof part === 'number') return part < 0x80 ? 1 : part < 0x100 ? 2 : part < 0x1_0000 ? 3 : part < 0x1_0000_0000 ? 5 : 9;

@@ -12,8 +12,8 @@ import { Tag, type Children, type Differ, type Key, type Listed, type Pulled, ty
 import type { Topology } from '../cluster/topology.ts';
 import { checksumOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
-import { isBehind, isMet, pieceOf, type Leaf, type Piece } from './exchange-leaf.ts';
-import { blockDigest, blockOf, exchangeSizes, rootsOf, sameBytes, shortBytes, shortChildren, shortLeaf, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
+import { isBehind, isMet, pieceOf, rowBytes, type Leaf, type Piece } from './exchange-leaf.ts';
+import { blockDigest, blockOf, exchangeSizes, isNothing, rootsOf, sameBytes, shortBytes, shortChildren, shortLeaf, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
 
 export interface WalkOptions {
   readonly peer: string;
@@ -25,6 +25,8 @@ export interface WalkOptions {
   readonly shared: readonly number[];
   /** Those of them of which we are in doubt: they are compared even if the peer's block looks equal, and each difference by name. */
   readonly named: readonly number[];
+  /** All that is missing here is newer, as far as one can tell without looking; null: one can't. */
+  readonly since: Version | null;
   /** Whatever the peer had newer in the partition when this walk began is here. `collected`: what the peer says of it. */
   readonly passed: (peer: string, partition: number, ordinal: number, collected: number) => void;
   /** Keys of ours, in a leaf that differs, of which the peer has no trace although it would have one if they had not been deleted up to `collected`. */
@@ -41,6 +43,7 @@ export interface WalkOptions {
 const blocksPerQuestion = 64;
 export const partitionsPerQuestion = 64;
 const nodesPerQuestion = 64;
+const leavesAtFirst = 4;
 /** If so many leaves that differ had nothing new, it is the peer that is behind, or what differs is old. */
 const fruitlessMax = 64;
 
@@ -78,6 +81,8 @@ export class Walk {
   #askedNodes: Node[] = [];
   #askedPartitions = new Set<number>();
   #listed = 0;
+  /** As many as one answer can cover, as far as is known: what it does not cover has to be asked again. */
+  #leavesPerQuestion = leavesAtFirst;
   /** Partitions that differed, versions that came, and whether the peer is busy catching up itself. */
   differing = 0;
   gained = 0;
@@ -101,13 +106,13 @@ export class Walk {
   }
 
   /** The next question, or null at the end. `isThorough`: whatever differs is to be found now; else only what is easily had, as the peer may be the one that is behind. */
-  question(request: number, isThorough: boolean): Question | null {
+  question(request: number, isThorough: boolean, atMost: number): Question | null {
     const { store: { tree }, shared, sizes: { keysPerQuestion } = exchangeSizes } = this.#options;
-    if (this.#wanted.length > 0) return [Tag.pull, request, this.#wanted.slice(0, keysPerQuestion)];
+    if (this.#wanted.length > 0) return [Tag.pull, request, this.#wanted.slice(0, keysPerQuestion), atMost];
     for (const partition of this.#finished.splice(0)) this.#closeOne(partition);
     if (this.#leaves.length === 0 && this.#nodes.length === 0 && this.#partitions.length === 0 && this.#blocks.length === 0 && isThorough) this.#leaves = this.#again.splice(0);
     if (!isThorough && this.gained === 0 && this.#listed >= fruitlessMax) return null;
-    if (this.#leaves.length > 0) return this.#list(request);
+    if (this.#leaves.length > 0) return this.#list(request, atMost);
     const [node] = this.#nodes;
     if (node !== undefined) {
       const count = this.#nodes.findIndex(({ partition, level }) => partition !== node.partition || level !== node.level);
@@ -191,23 +196,31 @@ export class Walk {
   }
 
   /** As many leaves as may be gone through in one turn. Only the first may be begun already, and only the last may be told of in part. */
-  #list(request: number): Question {
+  #list(request: number, atMost: number): Question {
     const { store, sizes: { leavesPerQuestion, rowsPerQuestion } = exchangeSizes } = this.#options;
     const fields: (number | Version | Uint8Array | null)[] = [];
     const after = this.#leaves[0]?.after ?? null;
     let until: Key | null = null;
     this.#asked = [];
-    for (let rowsLeft = rowsPerQuestion; this.#leaves.length > 0 && this.#asked.length < leavesPerQuestion && rowsLeft > 0 && until === null;) {
+    for (let rowsLeft = Math.min(rowsPerQuestion, Math.ceil(atMost / rowBytes)); this.#leaves.length > 0 && this.#asked.length < Math.min(leavesPerQuestion, this.#leavesPerQuestion) && rowsLeft > 0 && until === null;) {
       const leaf = this.#leaves.shift() as Leaf;
       this.#listed++;
-      const piece = pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf, request, rowsLeft);
+      const piece = this.#pieceOf(leaf, request, rowsLeft);
       this.#asked.push({ leaf, piece });
       // Up to there we have all that there is, or it is deleted.
       fields.push(leaf.partition, leaf.leaf, Math.max(piece.above, store.versions.tombstones.collected(leaf.partition)), piece.have);
       until = piece.until;
       rowsLeft -= piece.versions.length;
     }
-    return [Tag.list, request, fields, after, until];
+    return [Tag.list, request, fields, after, until, atMost];
+  }
+
+  /** At first it need not be read what there is. */
+  #pieceOf(leaf: Leaf, salt: number, rowsMax: number): Piece {
+    const { since, store } = this.#options;
+    const above = isNothing(store.tree.node(leaf.partition, store.tree.depth, leaf.leaf)) ? 0 : since;
+    if (above !== null && !leaf.isThorough) return { versions: [], above, have: null, until: null };
+    return pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf, salt, rowsMax);
   }
 
   #onListed([, request, said, news, others, cutAt]: Listed): void {
@@ -224,6 +237,7 @@ export class Walk {
     }
     const asked = this.#asked.splice(0);
     const count = Math.min(asked.length, said.length / 3);
+    this.#leavesPerQuestion = count < asked.length ? Math.max(1, count) : Math.max(this.#leavesPerQuestion, Math.ceil(1.25 * count));
     // What was not covered, and what is left of the last one, comes first again.
     const rest = asked.slice(Math.max(1, count)).map(({ leaf }) => leaf);
     for (let i = 0; i < count; i++) {

@@ -25,6 +25,8 @@ export interface ExchangeOptions {
   readonly store: Store;
   readonly outbox: Outbox;
   readonly pacer: Pacer;
+  /** What is missing here because this node was away is newer, as far as one can tell; 0: one can't. */
+  readonly missedSince: Version;
   readonly nowMs: () => number;
   readonly during: (work: () => void) => void;
   readonly log: Pick<Log, 'info' | 'error'>;
@@ -64,6 +66,8 @@ interface Course {
   waitMs: number;
   /** The last one found that something differs, and took nothing: the next one looks more closely. */
   isFruitless: boolean;
+  /** In this life nothing that the peer has was gone through to the end. */
+  isFresh: boolean;
   agreedAtMs: number | null;
   differing: number;
   /** When it last asked us something, and last took values. */
@@ -109,7 +113,7 @@ export class Exchange {
     for (const { id } of topology.view.members) {
       const shared = id === topology.self ? [] : sharedWith(topology, id);
       if (shared.length === 0) continue;
-      this.#courses.set(id, { shared, nextAtMs: Number.POSITIVE_INFINITY, isHurried: false, isFruitless: false, waitMs: againAfterDifferenceMs, agreedAtMs: null, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, servedAtMs: Number.NEGATIVE_INFINITY, isSeenWhole: false, pending: 0 });
+      this.#courses.set(id, { shared, nextAtMs: Number.POSITIVE_INFINITY, isHurried: false, isFruitless: false, isFresh: true, waitMs: againAfterDifferenceMs, agreedAtMs: null, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, servedAtMs: Number.NEGATIVE_INFINITY, isSeenWhole: false, pending: 0 });
     }
   }
 
@@ -177,11 +181,11 @@ export class Exchange {
   }
 
   #begin(peer: string, course: Course): void {
-    const { topology, store, nowMs, passed, vanished, missed, suspect, sizes } = this.#options;
+    const { topology, store, nowMs, missedSince, passed, vanished, missed, suspect, sizes } = this.#options;
     const { shared } = course;
     course.isHurried = false;
     const walk = new Walk({
-      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), passed, vanished, missed, suspect, sizes,
+      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), since: course.isFresh && missedSince > 0 ? missedSince : null, passed, vanished, missed, suspect, sizes,
       conflicting: (key, version) => this.#conflicting(peer, key, version),
     });
     this.#current = { peer, walk, beganAtMs: nowMs(), question: Tag.blocks, request: 0, heardAtMs: nowMs() };
@@ -189,29 +193,32 @@ export class Exchange {
   }
 
   #ask(current: Current): void {
-    const { nowMs } = this.#options;
+    const { pacer, during } = this.#options;
+    current.heardAtMs = this.#options.nowMs();
+    pacer.whenFree(() => during(() => {
+      if (this.#current === current) this.#askNow(current);
+    }));
+  }
+
+  #askNow(current: Current): void {
+    const { nowMs, store, pacer, during } = this.#options;
     const { peer, walk } = current;
     const course = this.#courses.get(peer) as Course;
     const isDoubtful = this.#doubtful(course.shared).length > 0;
     if (walk.isPeerBusy && !isDoubtful) return this.#end(current, course);
     const isThorough = isDoubtful || (course.isFruitless && nowMs() - course.servedAtMs >= servedMs);
-    const question = walk.question(++this.#lastRequest, isThorough);
+    const question = walk.question(++this.#lastRequest, isThorough, pacer.pieceBytes);
     if (question === null) return this.#end(current, course);
     current.question = question[0];
     current.request = question[1];
     current.heardAtMs = nowMs();
     if (question[0] !== Tag.list && question[0] !== Tag.pull) return this.#send(peer, question);
-    this.#whenRoom(() => {
+    // What brings values waits until the store can take them.
+    store.whenRoom(() => during(() => {
       if (this.#current !== current || current.request !== question[1]) return;
       current.heardAtMs = nowMs();
       this.#send(peer, question);
-    });
-  }
-
-  /** What brings values waits until the store can take them, and until it is healing's turn. */
-  #whenRoom(action: () => void): void {
-    const { store, pacer, during } = this.#options;
-    store.whenRoom(() => during(() => void pacer.whenFree(() => during(action))));
+    }));
   }
 
   onAnswer(from: string, answer: Answer): void {
@@ -220,7 +227,7 @@ export class Exchange {
     if (current === null || current.peer !== from || answer[1] !== current.request || answer[0] !== answerTo[current.question]) return;
     current.request = 0;
     const before = current.walk.gained;
-    current.walk.answered(answer);
+    this.#options.pacer.work(() => current.walk.answered(answer));
     this.counters.keysPulled += current.walk.gained - before;
     this.#ask(current);
   }
@@ -232,6 +239,7 @@ export class Exchange {
     this.#current = null;
     course.differing = walk.behind;
     course.isFruitless = walk.gained === 0 && !walk.isPeerBusy;
+    course.isFresh &&= walk.isPeerBusy;
     if (course.differing === 0) this.#agreed(course);
     else if (walk.gained > 0) {
       course.waitMs = againAfterDifferenceMs;
@@ -265,11 +273,16 @@ export class Exchange {
   /* Answering */
 
   onQuestion(from: string, question: Question): void {
-    const { topology, nowMs } = this.#options;
+    const { pacer, nowMs } = this.#options;
     const course = this.#courses.get(from);
     this.#received(question);
     if (course === undefined) return;
     course.askedAtMs = nowMs();
+    pacer.work(() => this.#answer(from, course, question));
+  }
+
+  #answer(from: string, course: Course, question: Question): void {
+    const { topology } = this.#options;
     switch (question[0]) {
       case Tag.blocks: {
         const isBusy = this.#current !== null && this.#current.peer !== from && this.#current.walk.gained > 0;

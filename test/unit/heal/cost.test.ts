@@ -20,6 +20,8 @@ function pairWith(partitions: number, count: number, behind: (i: number) => bool
     write(pair.b, i, 200_000_000 + i);
     bytesThatDiffer += keyOf(i).length + valueBytes + 8;
   }
+  // Until it is known that nothing else is to be done, and pieces are large.
+  pair.run(1_000);
   return { pair, bytesThatDiffer };
 }
 

@@ -113,3 +113,39 @@ describe('a pass', () => {
     expect(pair.a.vanished.every(({ partition, collected }) => partition === 5 && collected === 150)).toBe(true);
   });
 });
+
+describe('a node that was away', () => {
+  it('asks for what is newer than all it had, without telling what it has, whatever was written since it is back', () => {
+    const pair = new Pair(viewOf(2, 2, 1_024));
+    const { topology } = pair.a.replica;
+    const keys = keysIn(topology, 5, 200);
+    for (const [i, key] of keys.entries()) for (const side of [pair.a, pair.b]) side.write(key, 10 + i);
+    for (const key of keys.slice(0, 50)) pair.b.write(key, 2_000);
+    pair.a.missedSince = 1_000;
+    pair.a.begin();
+    // In every leaf it has something newer than all that it missed.
+    for (const key of keys.slice(50, 100)) for (const side of [pair.a, pair.b]) side.write(key, 3_000);
+    pair.connect();
+    pair.heal();
+    expect(pair.carried.filter((key) => keys.indexOf(key) < 50), 'each key came once').toHaveLength(50);
+    expect(pair.said.every((message) => message[0] !== Tag.list || message[2].every((field, i) => i % 4 !== 3 || field === null)), 'no fingerprints were told').toBe(true);
+    expect(pair.saidWith(Tag.pull)).toEqual([]);
+  });
+
+  it('goes by what it has as soon as it has caught up', () => {
+    const pair = new Pair(viewOf(2, 2, 1_024));
+    const keys = keysIn(pair.a.replica.topology, 5, 200);
+    for (const key of keys) for (const side of [pair.a, pair.b]) side.write(key, 2_000);
+    pair.a.missedSince = 1_000;
+    pair.a.begin();
+    pair.b.write('k1', 3_000);
+    pair.connect();
+    pair.heal();
+    pair.run(2_000);
+    const before = pair.carried.length;
+    pair.b.write(keys[7] as Key, 4_000);
+    pair.a.exchange.hurry('n2');
+    pair.heal();
+    expect(pair.carried.slice(before)).toEqual([keys[7]]);
+  });
+});

@@ -229,8 +229,8 @@ describe('what comes from a peer', () => {
     const [far] = keysIn(topology, away, 1) as [Key];
     pair.a.receive('n2', [Tag.compare, 5, [away, shared, 9_999], new Uint8Array(48).fill(1)]);
     pair.a.receive('n2', [Tag.descend, 6, away, 1, [0]]);
-    pair.a.receive('n2', [Tag.list, 7, [away, 0, 0, null, shared, 70_000, 0, null], null, null]);
-    pair.a.receive('n2', [Tag.pull, 8, [far]]);
+    pair.a.receive('n2', [Tag.list, 7, [away, 0, 0, null, shared, 70_000, 0, null], null, null, 8_192]);
+    pair.a.receive('n2', [Tag.pull, 8, [far], 8_192]);
     const [compared, children, listed, pulled] = pair.take(pair.a);
     expect((compared?.[2] as unknown[])[0]).toBe(shared);
     expect(compared?.[2]).toHaveLength(4);

@@ -1,6 +1,7 @@
 /** Two replicas and what they say to each other in healing, message by message. */
 import { expect } from 'vitest';
 import { encodeFrame } from '../../../client/wire/codec.ts';
+import type { Timer } from '../../../client/wire/environment.ts';
 import { Tag, tagNames, type Key, type Message, type MessageOf, type Version } from '../../../client/wire/messages.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
 import { Exchange } from '../../../node/heal/exchange.ts';
@@ -22,13 +23,15 @@ export class Side {
   readonly suspects: { partition: number; leaf: number }[] = [];
   readonly errors: object[] = [];
   collected = 0;
+  missedSince = 0;
   exchange: Exchange;
+  readonly #alarms = new Set<{ readonly atMs: number; readonly action: () => void }>();
   readonly #nowMs: () => number;
 
   constructor(topology: Topology, nowMs: () => number, options: Partial<StoreOptions>, bytesPerSecondMax: number) {
     this.replica = Replica.open(topology, undefined, options);
-    this.pacer = new Pacer({ nowMs, bytesPerSecondMax });
     this.#nowMs = nowMs;
+    this.pacer = new Pacer({ nowMs, after: (delayMs, action) => this.#after(delayMs, action), bytesPerSecondMax });
     this.exchange = this.begin();
   }
 
@@ -36,7 +39,7 @@ export class Side {
   begin(): Exchange {
     const { store, outbox, loopback, topology } = this.replica;
     return (this.exchange = new Exchange({
-      topology, store, outbox, nowMs: this.#nowMs, during: (work) => loopback.during(work), intervalMs, pacer: this.pacer,
+      topology, store, outbox, nowMs: this.#nowMs, during: (work) => loopback.during(work), intervalMs, missedSince: this.missedSince, pacer: this.pacer,
       log: { info: () => {}, error: (details) => void this.errors.push(details) },
       collectedOf: () => this.collected,
       passed: (_peer, partition, ordinal, collected) => void this.passes.push({ partition, ordinal, collected }),
@@ -52,7 +55,14 @@ export class Side {
     store.install(topology.partitionOf(key), key, version, deleted ? null : valueOf(`${key}@${version}`.padEnd(bytes, '.')));
   }
 
+  #after(delayMs: number, action: () => void): Timer {
+    const alarm = { atMs: this.#nowMs() + delayMs, action };
+    this.#alarms.add(alarm);
+    return { cancel: () => void this.#alarms.delete(alarm) };
+  }
+
   tick(): void {
+    for (const alarm of this.#alarms) if (alarm.atMs <= this.#nowMs() && this.#alarms.delete(alarm)) alarm.action();
     this.pacer.tick();
     this.exchange.tick();
   }
@@ -113,8 +123,8 @@ export class Pair {
 
   /** Lets time pass, and everything arrive. */
   run(ms: number): void {
-    for (let passed = 0; passed < ms; passed += 25) {
-      this.pass(25);
+    for (let passed = 0; passed < ms; passed += 5) {
+      this.pass(5);
       this.deliver();
     }
   }
