@@ -43,7 +43,7 @@ export class Annals {
   readonly placement: Placement;
   readonly #matters = new Map<string, Heard>();
   readonly #lives = new Map<string, HeardLife>();
-  /** By who asks, who is asked, and the question's number; null where two have the same. */
+  /** By who asks, who is asked, and the question's number; null if it is answered, is none of these, or two have the same. */
   readonly #questions = new Map<string, Question | null>();
   /** That which the present message answers. */
   question: Question | null = null;
@@ -114,8 +114,9 @@ export class Annals {
       case Tag.declined:
       case Tag.values:
         this.question = this.#questions.get(`${to}>${by}:${message[1]}`) ?? null;
-        this.#questions.delete(`${to}>${by}:${message[1]}`);
+        this.#questions.set(`${to}>${by}:${message[1]}`, null);
         return;
+      case Tag.get: return this.#ask(`${by}>${to}:${message[1]}`, null);
       case Tag.accept: return void this.matter(atMs, message).recoverers.add(by);
       case Tag.prepare: return this.#noteBody(this.matter(atMs, message), message[7]);
       case Tag.promise:
@@ -137,7 +138,8 @@ export class Annals {
     }
   }
 
-  #ask(name: string, question: Question): void {
+  /** A number is for one question of a session. Somebody hostile may use it for several. */
+  #ask(name: string, question: Question | null): void {
     this.#questions.set(name, this.#questions.has(name) ? null : question);
   }
 

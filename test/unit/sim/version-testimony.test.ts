@@ -56,6 +56,7 @@ describe('a replica keeps its word', () => {
     ['by an answer to what was asked before it voted', [['n1', 'n2', [Tag.peek, 1, 1, ['k'], false]], ...writes(1, 5), ['n2', 'n1', [Tag.peeked, 1, 0, false, [3, null]]]]],
     ['by a read that is older than what it voted for and has not applied', [...writes(1, 5), ...reads(1, 3)]],
     ['who has told after healing what a crash took back', [...peeks(1, 5), restarts, ...peeks(2, 3)]],
+    ['to whoever asks two questions under one number', [...peeks(1, 5), ['c1', 'n2', [Tag.get, 9, 100, 1, ['other']]], ...reads(9, 3)]],
     ['who voted for what was aborted', [['n1', 'n2', prepare(1, [[], ['k', someValue]])], ['n2', 'n1', ok(1, 5)], ['n1', 'n2', decide(1, ABORT)], ...peeks(1, 3)]],
     ['to a reader, of a key that is deleted', [...writes(1, 5, null), ['n2', 'n1', decided(1)], ...reads(1, 0), ...confirms(1, 0), ...votes(2, 6, [['k', 0], ['k', someValue]])]],
     ['to a reader, of a key that may have been deleted since', [...peeks(1, 5), ['n1', 'n2', prepare(2, [[], ['k', null]])], ...reads(1, 0)]],
