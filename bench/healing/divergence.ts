@@ -34,6 +34,8 @@ const healTimeoutMs = 10 * 60_000;
 
 /** The node is away while this is done. `keys`: how many differ afterwards. */
 export async function heal({ cluster, observer, dataset, lost }: Stage, what: string, keys: () => number, meanwhile: () => Promise<void>): Promise<Divergence> {
+  // What it knew and had not written down yet, a kill would add to what it misses.
+  await observer.atRest(restTimeoutMs);
   await cluster.kill(lost);
   await observer.gone(lost, restTimeoutMs);
   await meanwhile();

@@ -8,7 +8,7 @@ interface Told extends NodeStatus {
   readonly peers?: readonly { readonly id: string; readonly up: boolean }[];
   readonly lag?: { readonly partitionsBehind: number; readonly keysPulled: number; readonly bytesReceived?: number };
   readonly transactions?: { readonly undecided: number; readonly inFlight: number };
-  readonly store?: { readonly overlayBytes: number; readonly replayMs: number; readonly replayedRecords: number };
+  readonly store?: { readonly overlayBytes: number; readonly backlogBytes: number; readonly replayMs: number; readonly replayedRecords: number };
 }
 
 const pollMs = 50;
@@ -37,9 +37,9 @@ export class Observer {
     return (await this.#all()).find((node) => node.id === id) as Told;
   }
 
-  /** Resolves when no transaction is under way at the nodes that answer. */
+  /** Resolves when no transaction is under way at the nodes that answer, and all that they know of transactions is on their disks. */
   async atRest(timeoutMs: number): Promise<void> {
-    await this.#until(timeoutMs, (nodes) => nodes.every(({ reachable, transactions }) => !reachable || (transactions !== undefined && transactions.inFlight + transactions.undecided === 0)));
+    await this.#until(timeoutMs, (nodes) => nodes.every(({ reachable, transactions, store }) => !reachable || (transactions !== undefined && transactions.inFlight + transactions.undecided === 0 && store?.backlogBytes === 0)));
   }
 
   /**
