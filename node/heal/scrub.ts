@@ -6,7 +6,7 @@
  * can't, a row that is missing, or lies under another key. One pass takes `intervalMs`, so its pace follows from what there
  * is; a branch, some hundreds of rows, is read in one turn (Schwarz et al., "Disk Scrubbing in Large Archival Storage Systems", 2004).
  *
- * A row that is hidden can't be found out by who looks for it: to him it is absent, as any other key. But others have it. So whoever learns that this node
+ * A row that is hidden can't be found out by looking for it, for its key seems absent, as any other that was never written. But other replicas have it. So whoever learns that this node
  * has less of a key than others, which is mostly because it missed something, has the branch of that key read at once (`suspect`).
  *
  * What is found puts the partition in doubt: the damage is taken out and the digests say what is left, so that the exchange brings back what

@@ -1,7 +1,7 @@
 /**
  * Do replicas keep their word about versions? What each has told of a key, or is bound to know of it, held against what it says later.
  *
- * That is what quorums rest on: any two majorities share a replica, and that one must not have become younger meanwhile. A client sees the harm only
+ * That is what quorums rest on: any two majorities share a replica, and that one must not have become younger since. A client sees the harm only
  * if the other replicas of its majority happen to lag behind, which healing sees to within milliseconds. But the word itself is
  * broken, and that is on the wire. What binds a replica:
  *
