@@ -16,18 +16,16 @@ import type { Group } from '../../cluster/topology.ts';
 import { highestAccepted, wait, type CommitProtocol, type Progress, type Step, type Witness } from './protocol.ts';
 
 function next({ groups, sameTimestamp, maxTimestamp, patience, proposed, proposalAccepted }: Progress): Step {
+  const unanimous = sameTimestamp && groups.every(({ size, ok }) => ok === size);
   // The votes that were not waited for may come after all, and say by themselves what was proposed.
-  if (proposed !== UNDECIDED && (proposalAccepted || (proposed === maxTimestamp && sameTimestamp && groups.every(({ size, ok }) => ok === size)))) return { kind: 'decide', decision: proposed };
-  if (proposed !== UNDECIDED) return wait;
+  if (proposed !== UNDECIDED) return proposalAccepted || (unanimous && proposed === maxTimestamp) ? { kind: 'decide', decision: proposed } : wait;
 
-  let unanimous = sameTimestamp;
   let majorities = true;
   let majoritiesPossible = true;
   let open = false; // may a vote still come?
   for (const { size, majority, ok, no, absent } of groups) {
     if (no >= majority) return { kind: 'decide', decision: ABORT };
     const silent = size - ok - no - absent;
-    if (ok < size) unanimous = false;
     if (ok < majority) majorities = false;
     if (ok + silent < majority) majoritiesPossible = false;
     if (silent > 0) open = true;

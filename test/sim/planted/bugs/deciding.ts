@@ -20,15 +20,15 @@ export const decidingBugs: readonly PlantedBug[] = [
   {
     name: 'fast-commit-at-different-timestamps',
     wrong: 'All voted OK, but at different timestamps: a recoverer that hears some of them decides another one.',
-    patches: [{ module: rule, find: 'let unanimous = sameTimestamp;', replace: 'let unanimous = true;' }],
+    patches: [{ module: rule, find: 'const unanimous = sameTimestamp && groups', replace: 'const unanimous = groups' }],
   },
   {
     name: 'fast-commit-after-proposing-abort',
     wrong: 'The coordinator has proposed to abort; then the missing OK votes arrive, and it commits.',
     patches: [{
       module: rule,
-      find: 'if (proposed !== UNDECIDED) return wait;',
-      replace: 'const late = sameTimestamp && groups.every(({ size, ok }) => ok === size);\n  if (proposed !== UNDECIDED && !late) return wait;',
+      find: 'if (proposed !== UNDECIDED) return',
+      replace: 'if (proposed !== UNDECIDED && !unanimous) return',
     }],
   },
   {
