@@ -15,7 +15,7 @@ export const decidingBugs: readonly PlantedBug[] = [
   {
     name: 'fast-commit-by-majority',
     wrong: 'A majority of OK votes commits at once: another majority need not show them to a recoverer.',
-    patches: [{ module: rule, find: 'if (ok < size) unanimous = false;', replace: 'if (ok < majority) unanimous = false;' }],
+    patches: [{ module: rule, find: 'groups.every(({ size, ok }) => ok === size)', replace: 'groups.every(({ majority, ok }) => ok >= majority)' }],
   },
   {
     name: 'fast-commit-at-different-timestamps',
