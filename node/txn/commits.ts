@@ -29,7 +29,7 @@ import type { CommitProtocol } from './protocols/protocol.ts';
 import { protocols } from './protocols/registry.ts';
 import { groupDown } from './reachable.ts';
 import { freshValues, type ReadEntry, type ReadFailure, type Reads } from './reads.ts';
-import type { Refusal } from './running.ts';
+import { inabilities, type Refusal } from './running.ts';
 
 /** A client's session, as far as this matters here. */
 export interface Client {
@@ -321,7 +321,7 @@ export class Commits {
   /** It lost to others. Whoever wants another turn keeps the place and gets fresh values; a stale replica of ours catches up on the way. */
   #lost(attempt: Attempt, { reason, key }: Refusal): void {
     const { reads, nowMs, turnLeaseMs } = this.#options;
-    if (reason === 'unable') return this.#fail(attempt, 'the disks of a majority of replicas take no writes (see dtp status)');
+    if (typeof reason === 'string') return this.#fail(attempt, inabilities[reason]);
     const keys = attempt.place.keys;
     const worthIt = reason === AbortReason.stale || reason === AbortReason.conflict;
     if (!worthIt || !attempt.client.open || attempt.answered || keys.length > leaseKeysMax) return this.#abort(attempt, reason, key, null);

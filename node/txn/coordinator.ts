@@ -124,8 +124,9 @@ export class Coordinator {
     const member = running.members.indexOf(from);
     if (member < 0 || running.votes[member] !== Vote.none) return;
     this.#count(running, member, vote, detail);
-    // What a client can do something about comes before a disk.
-    if (vote !== Vote.ok && (vote !== Vote.unable || running.refusal.reason === AbortReason.timeout)) running.refusal = { reason: refusalReasons[vote] ?? AbortReason.superseded, key };
+    const reason = refusalReasons[vote] ?? AbortReason.superseded;
+    // What a client can do something about comes before what a replica is unable to.
+    if (vote !== Vote.ok && (typeof reason !== 'string' || running.refusal.reason === AbortReason.timeout)) running.refusal = { reason, key };
     this.#advance(running);
   }
 

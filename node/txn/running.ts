@@ -6,8 +6,7 @@ import type { CommitProtocol, Patience } from './protocols/protocol.ts';
 
 /** Why a transaction was aborted, as far as the votes told. */
 export interface Refusal {
-  /** `unable`: disks of replicas take no writes. */
-  readonly reason: AbortReason | 'unable';
+  readonly reason: AbortReason | Inability;
   readonly key: Key | null;
 }
 
@@ -63,8 +62,14 @@ export interface Running {
   isAnswerDue: boolean;
 }
 
+/** What keeps replicas from voting OK, whatever they are asked; running the transaction again does not change it. In words for the client. */
+export const inabilities = {
+  unable: 'the disks of a majority of replicas take no writes (see dtp status)',
+  unsure: 'too few replicas could vote: some are not sure of their copies, and must be told again first what they may have forgotten (see dtp status)',
+} as const;
+export type Inability = keyof typeof inabilities;
 
-export const refusalReasons: { readonly [V in Vote]?: Refusal['reason'] } = { [Vote.stale]: AbortReason.stale, [Vote.conflict]: AbortReason.conflict, [Vote.unable]: 'unable' };
+export const refusalReasons: { readonly [V in Vote]?: Refusal['reason'] } = { [Vote.stale]: AbortReason.stale, [Vote.conflict]: AbortReason.conflict, [Vote.unable]: 'unable', [Vote.unsure]: 'unsure' };
 
 export function isNo(vote: MemberVote): boolean {
   return vote !== Vote.ok && vote !== Vote.none && vote !== absent;
