@@ -1,14 +1,14 @@
 /**
  * A commit under way, from an order to its outcome.
  *
- * It goes to the first live replica of its home partition, where transactions on the same keys meet and queue. Until it
- * is sent, and whenever a node says that nothing happened, it may simply be sent again. But when the session breaks
+ * It goes to the first live replica of its home partition, where transactions on the same keys meet and queue; or of the
+ * partition that leads its keys, where they contended with transactions of other homes (wire/leads.ts). Until it is sent, and whenever a node says that nothing happened, it may simply be sent again. But when the session breaks
  * under it, nobody here knows whether it arrived: it may still be committed, so it must not be sent a second time. Then
  * it is resolved: any other node is asked what became of that very transaction, by its name; if it was never decided,
  * asking decides it. The question is repeated, at one node after another, until there is an answer or no time left.
  */
 import type { Obstacle } from './call.ts';
-import type { Order } from './footprint.ts';
+import { keysOf, type Order } from './footprint.ts';
 import type { Answer, Exchange, NumberSeeker, Peer } from './peer.ts';
 import { backoffMs, errorOf, remedyFor } from './retry.ts';
 import type { Router } from './routing.ts';
@@ -122,7 +122,7 @@ export class Commit implements Exchange, NumberSeeker {
   #route(avoid: Peer | null): void {
     this.#timer = null;
     const turn = this.#turn?.serves(this.#order) === true ? this.#turn : null;
-    const peer = turn?.peer ?? this.#router.replicaFor(this.#order.partitions[0] as number, avoid);
+    const peer = turn?.peer ?? this.#leader ?? this.#router.replicaFor(this.#order.partitions[0] as number, avoid);
     if (peer === null) {
       this.obstacle = 'unreachable';
       return this.#later(() => this.#route(null));
@@ -132,6 +132,14 @@ export class Commit implements Exchange, NumberSeeker {
     this.#stage = 'numbering';
     this.#peer = peer;
     peer.seekNumber(this);
+  }
+
+  /** Where others on the same keys meet, if it is known. Not if that has failed once: nothing may fail for it. */
+  get #leader(): Peer | null {
+    if (this.#failures > 0) return null;
+    const partition = this.#router.leads.least(keysOf(this.#order), this.#router.nowMs());
+    const peer = partition === null ? null : this.#router.replicaFor(partition, null);
+    return peer?.full === true ? null : peer;
   }
 
   numbered(number: number): void {

@@ -9,7 +9,7 @@ import { encodeKey, decodeKey, type EncodedKey, type Key } from './keys.ts';
 import { DtpError } from './wire/errors.ts';
 import { limits } from './wire/limits.ts';
 import type { Operations, Value, Version } from './wire/messages.ts';
-import { operationKinds, type OperationKind } from './wire/messages.ts';
+import { operationKinds, operationStride, type OperationKind } from './wire/messages.ts';
 
 export interface Write {
   readonly kind: 'write';
@@ -172,6 +172,13 @@ function orderOf(reads: readonly Entry[], changes: readonly Entry[]): Order {
     order.reads.push(key, version);
   }
   return order;
+}
+
+/** All keys of an order, some of them twice. */
+export function* keysOf({ reads, writes, operations }: Order): Generator<EncodedKey> {
+  for (let i = 0; i < writes.length; i += 2) yield writes[i] as EncodedKey;
+  for (let i = 0; i < reads.length; i += 2) yield reads[i] as EncodedKey;
+  for (let i = 1; operations !== null && i < operations.length; i += operationStride) yield operations[i] as EncodedKey;
 }
 
 /** The order of a lone write, as a whole transaction. */

@@ -9,6 +9,7 @@ import type { Settings } from './options.ts';
 import type { Environment, Timer } from './wire/environment.ts';
 import { DtpError, errorCodes, type ErrorCode } from './wire/errors.ts';
 import { Link, linkDefaults } from './wire/link.ts';
+import { Leads } from './wire/leads.ts';
 import { Tag, type Hello, type Key, type Refuse, type Welcome } from './wire/messages.ts';
 import { Placement } from './wire/placement.ts';
 import { protocolVersion, Session, type SessionEnd } from './wire/session.ts';
@@ -61,6 +62,8 @@ export interface ClientStats {
 export class Router {
   readonly environment: Environment;
   readonly settings: Settings;
+  /** Told by nodes: where transactions on contended keys had better go. */
+  readonly leads = new Leads();
   readonly stats = { attempts: 0, retries: 0, lost: 0, resolved: 0 } satisfies ClientStats;
   #state: State;
   #cluster: string | null;
@@ -235,7 +238,10 @@ export class Router {
     this.#lines.add(new Line(peer, (line) => new Link(this.environment, url, () => this.#hello(line.peer?.id ?? null), linkDefaults, {
       judge: (welcome) => this.#judge(welcome, line.peer?.id ?? null),
       up: (_link, session) => this.#up(line, session),
-      received: (_session, message) => line.peer?.received(message),
+      received: (_session, message) => {
+        if (message[0] !== Tag.lead) line.peer?.received(message);
+        else if (message[2] < this.view.partitions) this.leads.learn(message[1], message[2], this.nowMs());
+      },
       down: (_link, end) => this.#down(line, end),
       failed: (_link, end) => this.#down(line, end),
     })));

@@ -17,7 +17,8 @@ import { commitProtocols, type CommitProtocolName } from './wire/protocols.ts';
 /**
  * What happened. `sent` and `received` are messages between nodes, `unsent` one for which there was no session; `forced`: the record behind
  * a message reached the disk, and the message waited for it; `lost`: a voter's connection broke; `handedOver`: the coordinator could
- * decide no more; `queued`: it waits for a key; `confirming`: what a transaction read that writes nothing is checked.
+ * decide no more; `queued`: it waits for a key; `confirming`: what a transaction read that writes nothing is checked; `led`: its client is told of
+ * another coordinator, where transactions on the same keys meet.
  */
 export type StoryWhat = keyof typeof EventKind;
 export type StoryMessage = 'prepare' | 'vote' | 'accept' | 'accepted' | 'recover' | 'promise' | 'rejected' | 'decide' | 'decided' | 'finished';

@@ -17,7 +17,7 @@ import { assemble, type Parts } from './parts.ts';
 import type { Listener, Runtime } from './runtime/runtime.ts';
 import { Kind } from './store/records.ts';
 import { Store } from './store/store.ts';
-import { parseBody } from './txn/body.ts';
+import { bodyOf, parseBody } from './txn/body.ts';
 import { firstThatFit, type ReadEntry, type ReadFailure } from './txn/reads.ts';
 import { Chronicle } from './txn/chronicle.ts';
 import { HybridClock } from './txn/clock.ts';
@@ -96,7 +96,7 @@ export class Node {
 
   /** What `dtp status` shows. */
   get status(): Record<string, unknown> {
-    const { coordinator, participant, commits, recovery, blocked, peers, exchange, collection, scrub, reads } = this.#parts as Parts;
+    const { coordinator, participant, commits, leading, recovery, blocked, peers, exchange, collection, scrub, reads } = this.#parts as Parts;
     return {
       id: this.#topology.self,
       incarnation: this.#store.incarnation,
@@ -116,7 +116,7 @@ export class Node {
         ...coordinator.counters,
         ...participant.counters,
         recoveries: { ...recovery.counters },
-        commits: { ...commits.counters },
+        commits: { ...commits.counters, ...leading.counters },
         blocked: blocked.status,
         settlements: this.#settlements,
       },
@@ -223,6 +223,7 @@ export class Node {
     [Tag.bar]: (from, message) => this.#part.collection.onBar(from, message),
     [Tag.barred]: (from, message) => this.#part.collection.onBarred(from, message),
     [Tag.collect]: (from, message) => this.#part.collection.onCollect(from, message),
+    [Tag.lead]: (_from, message) => this.#part.leading.onLead(message),
   };
 
   readonly #fromClients: ClientHandlers = {
@@ -381,20 +382,4 @@ function* entriesOf(store: Store, keys: readonly string[]): Generator<ReadEntry>
 
 function handles(handlers: PeerHandlers | ClientHandlers, message: Message): boolean {
   return handlers[message[0]] !== undefined;
-}
-
-/** The opaque transaction body of the messages that carry one. */
-function bodyOf(message: SessionMessage): Uint8Array | null {
-  switch (message[0]) {
-    case Tag.prepare:
-      return message[7];
-    case Tag.decide:
-      return message[5];
-    case Tag.promise:
-      return message[13];
-    case Tag.commit:
-      return message[8];
-    default:
-      return null;
-  }
 }

@@ -25,6 +25,7 @@ import { Closing } from './txn/closing.ts';
 import { Commits } from './txn/commits.ts';
 import { Coordinator } from './txn/coordinator.ts';
 import { Gate } from './txn/gate.ts';
+import { Leading } from './txn/leading.ts';
 import type { Ledger } from './txn/ledger.ts';
 import { Orphans } from './txn/orphans.ts';
 import { Participant } from './txn/participant.ts';
@@ -60,6 +61,7 @@ export interface Parts {
   readonly participant: Participant;
   readonly coordinator: Coordinator;
   readonly commits: Commits;
+  readonly leading: Leading;
   readonly reads: Reads;
   readonly recovery: Recovery;
   readonly orphans: Orphans;
@@ -121,7 +123,8 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
   });
   const reads = new Reads({ ...shared, hedgeMs: timing.fastCommitWaitMs, repair: (member, entries) => exchange.repair(member, entries), outdone: (partition, key) => scrub.suspect(partition, store.tree.leafOf(slotOf(key))) });
   const blocked = new BlockedView({ ...shared, recovery });
-  const commits = new Commits({ ...shared, coordinator, reads, blocked, defaultProtocol });
+  const leading = new Leading(shared);
+  const commits = new Commits({ ...shared, coordinator, reads, leading, blocked, defaultProtocol });
   const pacer = new Pacer({ nowMs, after: (delayMs, action) => runtime.after(delayMs, () => during(action)), bytesPerSecondMax: healing.bytesPerSecondMax });
   const exchange = new Exchange({
     ...shared, pacer, intervalMs: timing.healIntervalMs, ...(sizes !== undefined && { sizes }), missedSince: clock.last,
@@ -156,5 +159,5 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
   store.intake.onRelief = () => during(hurry);
-  return { peers, participant, coordinator, commits, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, scrub, recoveryPoints, audits, hurry };
+  return { peers, participant, coordinator, commits, leading, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, scrub, recoveryPoints, audits, hurry };
 }

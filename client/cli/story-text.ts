@@ -60,7 +60,7 @@ function isMore(before: StoryEvent, event: StoryEvent): boolean {
 }
 
 function sectionOf({ what, message, round }: StoryEvent): string {
-  if (what === 'requested' || what === 'queued' || what === 'confirming') return 'Request';
+  if (what === 'requested' || what === 'queued' || what === 'confirming' || what === 'led') return 'Request';
   if (what === 'recovering' || what === 'blocked' || what === 'settled') return 'Recovery';
   if (what === 'lost' || message === 'prepare' || message === 'vote') return 'Votes';
   if (round !== undefined) return round === 0 ? 'Proposal' : `Recovery, round ${round}`;
@@ -81,6 +81,7 @@ function wordsFor(event: StoryEvent): string {
 const others: { readonly [what in StoryEvent['what']]?: (event: StoryEvent) => string } = {
   requested: ({ protocol }) => `a client asks to commit${protocol === undefined ? '' : `, under ${protocol}`}`,
   queued: ({ key, holder }) => `waits for key ${keyOf(key)}, ${holder === undefined ? 'behind others in line' : `which ${holder} holds`}`,
+  led: ({ peer }) => `tells the client to send the like of it to ${peer}, where others on the same keys meet`,
   confirming: () => 'asks a majority whether what was read is current',
   lost: ({ peer }) => `loses its connection to ${peer}, which can’t vote any more`,
   decided: ({ decision, version, fast }) => `decides to ${decision}${at(version)}, ${fast === true ? 'on the votes alone' : 'as was proposed'}`,

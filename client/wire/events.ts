@@ -35,6 +35,8 @@ export const EventKind = {
   recovered: 15,
   /** An operator decided it in place of its coordinator (`second`), by way of this node. `text`: what was wished, 'commit' or 'abort'. */
   settled: 16,
+  /** Its client is told that the likes of it had better go to `peer`, where others on the same keys meet. */
+  led: 17,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 

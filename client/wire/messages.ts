@@ -54,7 +54,7 @@ export const Tag = {
 
   get: 60, read: 61, values: 62, commit: 63, committed: 64, aborted: 65, resolve: 66, giveUp: 67, grant: 68, status: 69, statusIs: 70, failed: 71, explain: 72, explained: 73, recent: 74, settle: 75,
   keepPoint: 76, removePoint: 77, listPoints: 78, points: 79,
-  audit: 80, audited: 81, auditKeys: 82, auditedKeys: 83, heal: 84,
+  audit: 80, audited: 81, auditKeys: 82, auditedKeys: 83, heal: 84, lead: 85,
 } as const;
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
@@ -216,6 +216,8 @@ export type AuditKeys = [T['auditKeys'], request: number, partition: number, ran
 export type AuditedKeys = [T['auditedKeys'], request: number, rows: (Key | number)[], more: boolean];
 /** Compare with all peers now. The answer is `statusIs`. */
 export type Heal = [T['heal'], request: number];
+/** Transactions on these keys contend: they had better meet at the first live replica of this partition (leads.ts). Nobody answers. */
+export type Lead = [T['lead'], keys: Key[], partition: number];
 /** Of a recovery point. The latest that failed is listed until another one is begun. */
 export const PointState = { kept: 0, underWay: 1, failed: 2 } as const;
 export type PointState = (typeof PointState)[keyof typeof PointState];
@@ -228,7 +230,7 @@ export type Message =
   | Blocks | Roots | Compare | Differ | Descend | Children | List | Listed | Pull | Pulled | Repair
   | Cut | Bar | Barred | Collect
   | Get | Read | Values | Commit | Committed | Aborted | Resolve | GiveUp | Grant | Status | StatusIs | Failed | Explain | Explained | Recent | Settle
-  | KeepPoint | RemovePoint | ListPoints | Points | Audit | Audited | AuditKeys | AuditedKeys | Heal;
+  | KeepPoint | RemovePoint | ListPoints | Points | Audit | Audited | AuditKeys | AuditedKeys | Heal | Lead;
 
 export type MessageOf<K extends Tag> = Extract<Message, [K, ...unknown[]]>;
 
@@ -351,6 +353,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.auditKeys]: [uint, uint, bytes, orNull(key)],
   [Tag.auditedKeys]: [uint, flat(key, uint, uint, uint, uint), bool],
   [Tag.heal]: [uint],
+  [Tag.lead]: [keys, uint],
 };
 
 const isReads = flat(key, uint);

@@ -6,7 +6,8 @@
  * node share one parse, and the memo lives exactly as long as the bytes do.
  */
 import { decodeBody } from '../../client/wire/codec.ts';
-import type { Body, Key, Value, Version } from '../../client/wire/messages.ts';
+import { Tag, type Body, type Key, type Value, type Version } from '../../client/wire/messages.ts';
+import type { SessionMessage } from '../../client/wire/session.ts';
 
 export interface ParsedBody {
   readonly readKeys: readonly Key[];
@@ -30,6 +31,22 @@ interface Remembering extends Uint8Array {
 /** Throws BadFrame if the bytes are no transaction body. */
 export function parseBody(bytes: Uint8Array, partitionOf: (key: Key) => number): ParsedBody {
   return ((bytes as Remembering)[memo] ??= parse(decodeBody(bytes), partitionOf));
+}
+
+/** The opaque transaction body of the messages that carry one. */
+export function bodyOf(message: SessionMessage): Uint8Array | null {
+  switch (message[0]) {
+    case Tag.prepare:
+      return message[7];
+    case Tag.decide:
+      return message[5];
+    case Tag.promise:
+      return message[13];
+    case Tag.commit:
+      return message[8];
+    default:
+      return null;
+  }
 }
 
 function parse([reads, writes]: Body, partitionOf: (key: Key) => number): ParsedBody {

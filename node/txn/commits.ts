@@ -17,25 +17,20 @@ import type { Topology } from '../cluster/topology.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Store } from '../store/store.ts';
 import type { BlockedView } from './blocked.ts';
-import { parseBody, type ParsedBody } from './body.ts';
+import { parseBody } from './body.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { HybridClock } from './clock.ts';
+import type { Attempt, Client } from './commit-attempt.ts';
 import type { Coordinator } from './coordinator.ts';
-import { covers, KeyQueue, placeFor, type Place } from './key-queue.ts';
+import { covers, KeyQueue, placeFor } from './key-queue.ts';
+import type { Leading } from './leading.ts';
 import type { Ledger } from './ledger.ts';
 import { Numbers } from './numbers.ts';
 import { applyOperations, operationKeys, type Applied, type Clash } from './operations.ts';
-import type { CommitProtocol } from './protocols/protocol.ts';
 import { protocols } from './protocols/registry.ts';
 import { groupDown } from './reachable.ts';
 import { freshValues, type ReadEntry, type ReadFailure, type Reads } from './reads.ts';
 import { inabilities, type Refusal } from './running.ts';
-
-/** A client's session, as far as this matters here. */
-export interface Client {
-  send(message: Message): void;
-  readonly open: boolean;
-}
 
 export interface CommitsOptions {
   readonly topology: Topology;
@@ -45,6 +40,7 @@ export interface CommitsOptions {
   readonly outbox: Outbox;
   readonly coordinator: Coordinator;
   readonly reads: Reads;
+  readonly leading: Leading;
   readonly blocked: Pick<BlockedView, 'inTheWayOf'>;
   readonly nowMs: () => number;
   readonly during: (work: () => void) => void;
@@ -62,26 +58,6 @@ const bodyOverheadBytesMax = 32 * limits.transactionKeysMax;
 const leaseKeysMax = 64;
 /** Turns in a row at one place. Who lost so often at the head of the line, with fresh values, does something else than run again; others wait. */
 const turnsMax = 16;
-
-interface Attempt {
-  readonly client: Client;
-  readonly request: number;
-  readonly number: number;
-  readonly deadlineAtMs: number;
-  readonly protocolNumber: number;
-  readonly protocol: CommitProtocol;
-  readonly wantTurn: boolean;
-  /** Turns that were given with its place before it came. */
-  readonly turns: number;
-  readonly operations: Operations | null;
-  bytes: Uint8Array;
-  body: ParsedBody;
-  place: Place;
-  /** waiting: in line. running: the replicas are being asked. applying: committed, and out of the line. offering: fresh values for its turn are being read. leased: the client has its turn. */
-  state: 'waiting' | 'running' | 'applying' | 'offering' | 'leased';
-  leaseUntilMs: number;
-  answered: boolean;
-}
 
 export class Commits {
   readonly #options: CommitsOptions;
@@ -142,7 +118,7 @@ export class Commits {
   }
 
   onCommit(client: Client, [, request, deadlineMs, number, epoch, namedProtocol, lease, wantTurn, bytes, operations]: Commit): void {
-    const { topology, store, outbox, coordinator, nowMs, defaultProtocol } = this.#options;
+    const { topology, store, outbox, coordinator, leading, nowMs, defaultProtocol } = this.#options;
     this.counters.requests++;
     const held = this.#takeLease(client, lease);
     const refuse = (code: ErrorCode, message: string) => {
@@ -174,6 +150,8 @@ export class Commits {
     };
     this.#attempts.add(attempt);
     this.#note(EventKind.requested, attempt, 0, protocolNumber);
+    const leader = leading.arrived(client, place.keys);
+    if (leader !== null) this.#note(EventKind.led, attempt, 0, 0, 0, null, null, leader);
     this.#begin(attempt, held);
   }
 
@@ -216,7 +194,7 @@ export class Commits {
 
   /** First in line. Waits for locks of others on this replica, then asks all replicas. */
   #run(attempt: Attempt): void {
-    const { ledger, topology, store, during } = this.#options;
+    const { ledger, topology, store, leading, during } = this.#options;
     if (!this.#attempts.has(attempt) || attempt.answered || !attempt.client.open) return this.#leave(attempt);
     const { keys, exclusive } = attempt.place;
     for (let i = 0; i < keys.length; i++) {
@@ -224,6 +202,7 @@ export class Commits {
       const holder = ledger.locks.holderOf(key, exclusive[i] as boolean);
       if (holder === null) continue;
       this.#note(EventKind.queued, attempt, 0, 0, 0, key, formatTxnId(holder.id));
+      leading.met(key, keys, formatTxnId(holder.id));
       return ledger.locks.whenFree(key, exclusive[i] as boolean, () => during(() => this.#run(attempt)), () => !this.#attempts.has(attempt));
     }
     const { readKeys, readVersions, readPartitions } = attempt.body;
@@ -319,10 +298,11 @@ export class Commits {
   }
 
   /** It lost to others. Whoever wants another turn keeps the place and gets fresh values; a stale replica of ours catches up on the way. */
-  #lost(attempt: Attempt, { reason, key }: Refusal): void {
-    const { reads, nowMs, turnLeaseMs } = this.#options;
+  #lost(attempt: Attempt, { reason, key, holder = null }: Refusal): void {
+    const { reads, leading, nowMs, turnLeaseMs } = this.#options;
     if (typeof reason === 'string') return this.#fail(attempt, inabilities[reason]);
     const keys = attempt.place.keys;
+    if (key !== null && holder !== null) leading.met(key, keys, holder);
     const worthIt = reason === AbortReason.stale || reason === AbortReason.conflict;
     if (!worthIt || !attempt.client.open || attempt.answered || keys.length > leaseKeysMax) return this.#abort(attempt, reason, key, null);
     attempt.state = 'offering';
@@ -378,8 +358,8 @@ export class Commits {
     if (behind !== null) this.#note(EventKind.queued, attempt, 0, 0, 0, behind);
   }
 
-  #note(kind: EventKind, { number }: Attempt, about = 0, first = 0, second = 0, key: Key | null = null, text: string | null = null): void {
-    this.#options.chronicle?.note(kind, this.#options.topology.self, this.#options.incarnation, number, about, null, first, second, key, text);
+  #note(kind: EventKind, { number }: Attempt, about = 0, first = 0, second = 0, key: Key | null = null, text: string | null = null, peer: string | null = null): void {
+    this.#options.chronicle?.note(kind, this.#options.topology.self, this.#options.incarnation, number, about, peer, first, second, key, text);
   }
 
   #leave(attempt: Attempt): void {

@@ -115,7 +115,7 @@ export class Coordinator {
     this.#advance(running);
   }
 
-  onVote(from: string, [, node, incarnation, number, vote, detail, key]: VoteMessage): void {
+  onVote(from: string, [, node, incarnation, number, vote, detail, key, holder]: VoteMessage): void {
     const running = this.#mine(node, incarnation, number);
     if (running === undefined) return;
     // It has nothing of the transaction, however that ends, and its disk may be away for long.
@@ -126,7 +126,7 @@ export class Coordinator {
     this.#count(running, member, vote, detail);
     const reason = refusalReasons[vote] ?? AbortReason.superseded;
     // What a client can do something about comes before what a replica is unable to.
-    if (vote !== Vote.ok && (typeof reason !== 'string' || running.refusal.reason === AbortReason.timeout)) running.refusal = { reason, key };
+    if (vote !== Vote.ok && (typeof reason !== 'string' || running.refusal.reason === AbortReason.timeout)) running.refusal = { reason, key, holder };
     this.#advance(running);
   }
 

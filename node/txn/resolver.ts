@@ -3,7 +3,7 @@ import { ABORT, AbortReason, formatTxnId, Tag, UNDECIDED, type Decision, type Re
 import { limits } from '../../client/wire/limits.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { BlockedView } from './blocked.ts';
-import type { Client } from './commits.ts';
+import type { Client } from './commit-attempt.ts';
 import type { Ledger } from './ledger.ts';
 import type { Recovery } from './recovery.ts';
 

@@ -8,6 +8,8 @@ import type { CommitProtocol, Patience } from './protocols/protocol.ts';
 export interface Refusal {
   readonly reason: AbortReason | Inability;
   readonly key: Key | null;
+  /** The name of the transaction that holds the key. */
+  readonly holder?: string | null;
 }
 
 export interface Start {

@@ -24,7 +24,7 @@ import type { Log } from '../runtime/runtime.ts';
 import { Kind } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import type { Chronicle } from './chronicle.ts';
-import type { Client } from './commits.ts';
+import type { Client } from './commit-attempt.ts';
 import type { Ledger } from './ledger.ts';
 import { highestAccepted, isQuorum, type Witness } from './protocols/protocol.ts';
 import { protocols } from './protocols/registry.ts';

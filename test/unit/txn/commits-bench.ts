@@ -5,8 +5,10 @@ import { Tag, Vote, type Commit, type Key, type Message, type Operations, type P
 import { encodeValue } from '../../../client/wire/values.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
 import { Kind } from '../../../node/store/records.ts';
-import { Commits, type Client } from '../../../node/txn/commits.ts';
+import type { Client } from '../../../node/txn/commit-attempt.ts';
+import { Commits } from '../../../node/txn/commits.ts';
 import { Coordinator } from '../../../node/txn/coordinator.ts';
+import { Leading } from '../../../node/txn/leading.ts';
 import { Reads } from '../../../node/txn/reads.ts';
 import { bodyOf } from './bodies.ts';
 import { Replica } from './replica.ts';
@@ -55,6 +57,7 @@ export interface Ask {
 export class Bench {
   readonly replica: Replica;
   readonly commits: Commits;
+  readonly leading: Leading;
   /** The blocked transaction in the way of all keys, in words. */
   blocker: string | null = null;
   readonly coordinator: Coordinator;
@@ -70,7 +73,8 @@ export class Bench {
     const shared = { ...timing, topology, store, ledger, clock, outbox, nowMs: () => this.nowMs, during: (work: () => void) => loopback.during(work), incarnation: 1 };
     this.coordinator = new Coordinator({ ...shared, recover: () => {} });
     this.reads = new Reads(shared);
-    this.commits = new Commits({ ...shared, coordinator: this.coordinator, reads: this.reads, blocked: { inTheWayOf: () => this.blocker }, defaultProtocol: 2 });
+    this.leading = new Leading(shared);
+    this.commits = new Commits({ ...shared, coordinator: this.coordinator, reads: this.reads, leading: this.leading, blocked: { inTheWayOf: () => this.blocker }, defaultProtocol: 2 });
   }
 
   client(): FakeClient {
@@ -115,6 +119,13 @@ export class Bench {
     const prepares = this.#asked.filter(([to, message]) => to === 'n2' && message[0] === Tag.prepare).map(([, message]) => message as Prepare);
     this.#asked = this.#asked.filter(([, message]) => message[0] !== Tag.prepare);
     return prepares;
+  }
+
+  /** What other coordinators were told of leads, each once. */
+  takeTold(): Message[] {
+    const told = this.#asked.filter(([, message]) => message[0] === Tag.lead).map(([, message]) => message);
+    this.#asked = this.#asked.filter(([, message]) => message[0] !== Tag.lead);
+    return told;
   }
 
   vote(prepare: Prepare, vote: Vote = Vote.ok, detail = prepare[5]): void {

@@ -59,7 +59,7 @@ describe('a transaction', () => {
     bench.outbox.take();
     bench.vote('n1', 1, Vote.conflict, 0, 'a');
     bench.vote('n2', 1, Vote.stale, 120, 'b');
-    expect(bench.outcomes).toEqual([[1, ABORT, { reason: AbortReason.stale, key: 'b' }]]);
+    expect(bench.outcomes).toEqual([[1, ABORT, { reason: AbortReason.stale, key: 'b', holder: null }]]);
     expect(bench.outbox.takeNames()).toEqual(['decide>n3']);
     expect(bench.coordinator.runningCount, 'n3 has the prepare').toBe(1);
     bench.acknowledge('n3', 1);

@@ -78,6 +78,7 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.auditKeys]: [Tag.auditKeys, 1, 5, bytes, key],
   [Tag.auditedKeys]: [Tag.auditedKeys, 1, [key, timestamp, 2 ** 32 - 1, 0, 100, highKey, 1, 0, 1, 0], true],
   [Tag.heal]: [Tag.heal, 1],
+  [Tag.lead]: [Tag.lead, [key, highKey], 1_023],
   [Tag.points]: [Tag.points, 1, ['before-upgrade', 0, 1_763_700_000_000, 2 ** 40, null, null, 'later', 2, 1_763_700_000_001, 0, 'disk-full', 'no space left']],
 };
 

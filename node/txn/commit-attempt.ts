@@ -1,0 +1,31 @@
+/** A client's request to commit, from its arrival to its answer, and the place in line that goes with it. */
+import type { Message, Operations } from '../../client/wire/messages.ts';
+import type { ParsedBody } from './body.ts';
+import type { Place } from './key-queue.ts';
+import type { CommitProtocol } from './protocols/protocol.ts';
+
+/** A client's session, as far as this matters here. */
+export interface Client {
+  send(message: Message): void;
+  readonly open: boolean;
+}
+
+export interface Attempt {
+  readonly client: Client;
+  readonly request: number;
+  readonly number: number;
+  readonly deadlineAtMs: number;
+  readonly protocolNumber: number;
+  readonly protocol: CommitProtocol;
+  readonly wantTurn: boolean;
+  /** Turns that were given with its place before it came. */
+  readonly turns: number;
+  readonly operations: Operations | null;
+  bytes: Uint8Array;
+  body: ParsedBody;
+  place: Place;
+  /** waiting: in line. running: the replicas are being asked. applying: committed, and out of the line. offering: fresh values for its turn are being read. leased: the client has its turn. */
+  state: 'waiting' | 'running' | 'applying' | 'offering' | 'leased';
+  leaseUntilMs: number;
+  answered: boolean;
+}
