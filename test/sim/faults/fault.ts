@@ -54,8 +54,8 @@ export interface Fault {
   readonly name: string;
   /** What the mean time between two is drawn from, in ms: what costs much time to get over comes seldom. */
   readonly everyMs: readonly [least: number, most: number];
-  /** How much likelier than others it is to be among a run's classes; 1 unless told. */
-  readonly weight?: number;
+  /** How much likelier than others it is to be among the classes of a run; 1 unless told. */
+  readonly weight?: (scene: Scene) => number;
   /** Whom and how; null where the scene has nobody to do it to. */
   draw(random: Random, scene: Scene): Particulars | null;
   /** Makes it happen, or has it wait for its moment. False if nothing happened yet. */

@@ -151,7 +151,7 @@ export const stalking: readonly Fault[] = [
   {
     name: 'stalk',
     everyMs: [100, 1_500],
-    weight: 2,
+    weight: () => 2,
     draw(random, { nodes }) {
       const steps = [...random.pick(beginnings), ...acts].flatMap(({ chance, after, moments, mishaps: kinds }) => (
         random.chance(chance) ? [...(after === undefined ? [] : [after]), `${random.pick(kinds)} at ${random.pick(moments)}`] : []

@@ -145,7 +145,7 @@ function drawInjections(random: Random, scene: Scene, lengthMs: number, wanted: 
   const injections: Injection[] = [];
   for (const fault of faults.values()) {
     const own = random.fork(fault.name);
-    if (wanted === undefined ? !own.chance(share * (fault.weight ?? 1)) : !wanted.includes(fault.name)) continue;
+    if (wanted === undefined ? !own.chance(share * (fault.weight?.(scene) ?? 1)) : !wanted.includes(fault.name)) continue;
     const everyMs = own.between(...fault.everyMs) * (lengthMs / durationMs.usual);
     for (let atMs = own.exponential(everyMs); atMs < lengthMs; atMs += own.exponential(everyMs)) {
       const particulars = fault.draw(own, scene);
