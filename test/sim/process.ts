@@ -47,6 +47,9 @@ export class SimProcess implements Actor {
   #exit: Exit | null = null;
   #held: Event[] = [];
   #resumption: Event | null = null;
+  /** In milliseconds of virtual time: the turn that the last pause interrupted, and when that was over. */
+  #interruptedMs = 0;
+  #resumedAtMs = -1;
   #effects = 0;
   #effectsLeft = Infinity;
 
@@ -66,6 +69,11 @@ export class SimProcess implements Actor {
   /** How it ended, or null. */
   get exit(): Exit | null {
     return this.#exit;
+  }
+
+  /** When the turn of work began that it is in. A pause in its midst does not end it: what had been waiting is done at once when that is over. */
+  get turnMs(): number {
+    return this.#resumedAtMs === this.#scheduler.nowMs ? this.#interruptedMs : this.#scheduler.nowMs;
   }
 
   /** Effects on the outside so far: frames sent, writes begun, timers set. */
@@ -115,6 +123,7 @@ export class SimProcess implements Actor {
       if (this.#resumption.atMs >= endMs) return;
       this.#scheduler.cancel(this.#resumption);
     }
+    if (this.#condition === 'running') this.#interruptedMs = this.turnMs;
     this.#condition = 'paused';
     this.#trace.record(this.name, 'paused', `for ${forMs} ms`);
     this.#resumption = this.#scheduler.after(forMs, null, () => this.#resume());
@@ -134,6 +143,7 @@ export class SimProcess implements Actor {
   #resume(): void {
     this.#condition = 'running';
     this.#resumption = null;
+    this.#resumedAtMs = this.#scheduler.nowMs;
     this.#trace.record(this.name, 'resumed', `${this.#held.length} events waited`);
     const held = this.#held;
     this.#held = [];

@@ -35,23 +35,25 @@ export class Testimony {
   /** By transaction and ballot. */
   readonly #proposals = new Map<string, Decision>();
   readonly #failures: string[];
-  /** What follows from the messages of the present instant. */
-  #fresh: (() => void)[] = [];
-  #atMs = 0;
+  /** By node, what follows from the messages of its present turn. */
+  readonly #fresh = new Map<string, { readonly turnMs: number; readonly memories: (() => void)[] }>();
 
   /** Whatever is found goes there, in words that begin with `broken-word`. */
   constructor(failures: string[]) {
     this.#failures = failures;
   }
 
-  /** What a node says to another one in a frame. Who has lost what it remembered is not held to it. */
-  said(atMs: number, by: string, messages: readonly Message[], remembers = true): void {
-    if (atMs > this.#atMs) for (const remember of this.#fresh.splice(0)) remember();
-    this.#atMs = atMs;
-    if (remembers) for (const message of messages) this.#hear(by, message);
+  /** What a node says to another one in a frame, in the turn that began then. Who has lost what it remembered is not held to it. */
+  said(turnMs: number, by: string, messages: readonly Message[], remembers = true): void {
+    let fresh = this.#fresh.get(by);
+    if (fresh === undefined || turnMs > fresh.turnMs) {
+      for (const remember of fresh?.memories ?? []) remember();
+      this.#fresh.set(by, (fresh = { turnMs, memories: [] }));
+    }
+    if (remembers) for (const message of messages) this.#hear(by, message, fresh.memories);
   }
 
-  #hear(by: string, message: Message): void {
+  #hear(by: string, message: Message, fresh: (() => void)[]): void {
     switch (message[0]) {
       case Tag.vote: {
         // Nothing is said of the vote: of what could not be written something may be there all the same.
@@ -59,7 +61,7 @@ export class Testimony {
         const word = this.#wordOf(by, message);
         const vote = message[4] === Vote.ok ? message[5] : 0;
         if (vote !== 0 && word.vote !== null && word.vote !== vote) this.#blame(by, message, `votes OK at ${vote}, and has said ${word.vote === 0 ? 'that it did not' : word.vote}`);
-        this.#fresh.push(() => (word.vote = vote));
+        fresh.push(() => (word.vote = vote));
         return;
       }
       case Tag.promise: {
@@ -71,7 +73,7 @@ export class Testimony {
         if (word.vote !== null && word.vote !== timestamp) this.#blame(by, message, `tells a recoverer ${voteInWords(timestamp)}, and has told ${voteInWords(word.vote)}`);
         if (word.accepted !== null && isBelow(accepted, word.accepted)) this.#blame(by, message, `tells a recoverer nothing of ballot ${ballotName(word.accepted)}, in which it has accepted`);
         if (word.hasOutcome) this.#blame(by, message, 'makes a promise, and has acknowledged the outcome');
-        this.#fresh.push(() => {
+        fresh.push(() => {
           word.vote = timestamp;
           word.promised = higher(word.promised, ballot);
         });
@@ -82,7 +84,7 @@ export class Testimony {
         const ballot = { round: message[4], proposer: message[5] };
         if (word.promised !== null && isBelow(ballot, word.promised)) this.#blame(by, message, `accepts in ballot ${ballotName(ballot)}, and has promised ${ballotName(word.promised)}`);
         if (word.hasOutcome) this.#blame(by, message, 'accepts a proposal, and has acknowledged the outcome');
-        this.#fresh.push(() => (word.accepted = higher(word.accepted, ballot)));
+        fresh.push(() => (word.accepted = higher(word.accepted, ballot)));
         return;
       }
       case Tag.accept: {
@@ -104,7 +106,7 @@ export class Testimony {
       case Tag.decided:
         for (const number of message[3]) {
           const word = this.#wordOf(by, [0, message[1], message[2], number]);
-          this.#fresh.push(() => (word.hasOutcome = true));
+          fresh.push(() => (word.hasOutcome = true));
         }
         return;
       default:

@@ -16,11 +16,15 @@ export function listenTo(world: World, view: View, failures: string[]): void {
   const speakerAt = (node: string): Speaker => ({ node, process: world.host(node).process?.name ?? '', remembers: !world.host(node).disk.isSpoilt });
   world.network.onSent = (from, to, frame) => {
     const messages = decodeFrame(frame);
-    hearing.said(world.nowMs, from, to, messages, !nodes.has(from) || !world.host(from).disk.hasRotted);
+    const { process, disk } = world.host(from);
+    const turnMs = process?.turnMs ?? world.nowMs;
+    // What it is about to say where it was interrupted was so then.
+    const isOfNow = turnMs === world.nowMs;
+    hearing.said(world.nowMs, from, to, messages, !nodes.has(from) || (!disk.hasRotted && isOfNow));
     if (!nodes.has(from)) return;
     const speaker = speakerAt(from);
     if (!nodes.has(to)) return hearsay.answered(speaker, to, messages);
-    testimony.said(world.nowMs, from, messages, speaker.remembers);
+    testimony.said(turnMs, from, messages, speaker.remembers);
     hearsay.said(speaker, messages);
   };
   world.network.onReceived = (by, from, frame) => {

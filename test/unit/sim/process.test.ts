@@ -191,3 +191,17 @@ it('has clocks that are skewed, drift and jump', async () => {
   await w.runFor(1_000);
   expect(runtime.clock.monotonicMs() - startMs).toBeCloseTo(101_100, 6);
 });
+
+it('goes on with the turn in which it was paused', async () => {
+  const { world: w, a } = world();
+  const turns: string[] = [];
+  a.start((runtime) => {
+    runtime.after(5, () => {
+      runtime.defer(() => turns.push(`of ${Math.floor(runtime.process.turnMs)} at ${Math.floor(w.nowMs)}`));
+      runtime.process.pause(10);
+    });
+    runtime.after(30, () => turns.push(`of ${Math.floor(runtime.process.turnMs)} at ${Math.floor(w.nowMs)}`));
+  });
+  await w.runFor(100);
+  expect(turns).toEqual(['of 5 at 15', 'of 30 at 30']);
+});

@@ -47,6 +47,13 @@ describe('a node keeps its word', () => {
   });
 });
 
+it('is held to each turn of its own, however long that takes', () => {
+  for (const [turnMs, by, message] of [[1, 'n2', promise(2, 5)], [2, 'n3', promise(2, 5)], [1, 'n2', promise(1, 5)], [2, 'n2', promise(3, 5)]] as const) testimony.said(turnMs, by, [message]);
+  expect(failures).toEqual([]);
+  testimony.said(3, 'n2', [promise(1, 5)]);
+  expect(failures).toHaveLength(1);
+});
+
 describe('a word is broken', () => {
   it.each<[string, Message[], RegExp]>([
     ['by an OK vote after a promise', [promise(1, 0), ok(5)], /votes OK at 5, and has said that it did not/],
