@@ -3,8 +3,9 @@
  * row; then it must stop itself, for good, rather than go on without what it knew. Until nodes can be replaced a node that is hit may be lost, so it
  * hits only those that the scene can do without: fewer than a majority of any group, and always the same.
  */
+import type { Collect } from '../../../client/wire/messages.ts';
 import { blockBytes, headerBytes, payloadAt } from '../../../node/store/block.ts';
-import { bookkeepingValue, metaKey } from '../../../node/store/rows.ts';
+import { bookkeepingValue, looksLikeTombstone, metaKey } from '../../../node/store/rows.ts';
 import { segmentName } from '../../../node/store/survey.ts';
 import type { SimDisk } from '../disk.ts';
 import type { Random } from '../random.ts';
@@ -69,11 +70,13 @@ function spoilLogs(disk: SimDisk, place: number): Damage {
   return 'no';
 }
 
-/** Flips a bit of any row's value. */
+const isData = ({ key }: { readonly key: Buffer }): boolean => key[0] === 0x64;
+
+/** Flips a bit of the value of a data row, or of any row: most bytes are those of digests. */
 function spoilTable(disk: SimDisk, place: number): Damage {
-  const { rows } = disk.table;
-  let bit = Math.floor(place * rows.reduce((sum, { value }) => sum + value.length, 0) * 8);
-  for (const [row, { value }] of rows.entries()) {
+  const rows = [...disk.table.rows.entries()].filter(([, row]) => place < 0.5 || isData(row));
+  let bit = Math.floor(((2 * place) % 1) * rows.reduce((sum, [, { value }]) => sum + value.length, 0) * 8);
+  for (const [row, { value }] of rows) {
     if (bit < value.length * 8) {
       disk.flipTableBit(row, bit >> 3, bit & 7);
       return 'perhaps';
@@ -85,12 +88,24 @@ function spoilTable(disk: SimDisk, place: number): Damage {
 
 /** Flips a bit of the key of a data row: the row is missing in its place, and lies in another. */
 function spoilTableKey(disk: SimDisk, place: number): Damage {
-  const rows = [...disk.table.rows.entries()].filter(([, { key }]) => key[0] === 0x64);
+  const rows = [...disk.table.rows.entries()].filter(([, row]) => isData(row));
   const [index, row] = rows[Math.floor(place * rows.length)] ?? [];
   if (index === undefined || row === undefined) return 'no';
   const bit = Math.floor(place * 7_919) % (8 * (row.key.length - 1));
   disk.flipTableKeyBit(index, 1 + (bit >> 3), bit & 7);
   return 'perhaps';
+}
+
+/** Flips a bit of the value of a row that is no tombstone, in one of these partitions. */
+function spoilLiving(partitions: readonly number[]): (disk: SimDisk, place: number) => Damage {
+  return (disk, place) => {
+    const rows = [...disk.table.rows.entries()].filter(([, row]) => isData(row) && partitions.includes(row.key.readUInt16BE(1)) && !looksLikeTombstone(row.value));
+    const [index, row] = rows[Math.floor(place * rows.length)] ?? [];
+    if (index === undefined || row === undefined) return 'no';
+    const bit = Math.floor(place * 7_919) % (8 * row.value.length);
+    disk.flipTableBit(index, bit >> 3, bit & 7);
+    return 'perhaps';
+  };
 }
 
 function spoil({ cluster }: Site, { on, amount }: Injection, how: (disk: SimDisk, place: number) => Damage): boolean {
@@ -142,5 +157,22 @@ export const rot: readonly Fault[] = [
     draw,
     begin: (site, injection) => spoil(site, injection, spoilTableKey),
     words: ({ on }) => `one bit flips in the key of a row of the table of ${list(on)}`,
+  },
+  {
+    // From then on an absent key counts as deleted there, this one too unless the node is aware that it has lost something.
+    name: 'rot-at-collect',
+    everyMs: [500, 4_000],
+    draw,
+    begin(site, injection) {
+      for (const host of injection.on) {
+        const waits = ['send collect', 'receive collect'].map((moment) => site.frames.once(host, moment, (_remoteHost, message) => {
+          for (const end of waits) end();
+          if (spoil(site, { ...injection, on: [host] }, spoilLiving((message as Collect)[2]))) site.happens(injection);
+        }, (message) => (message as Collect)[2].length > 0));
+        site.undoAtEnd(() => waits.forEach((end) => end()));
+      }
+      return false;
+    },
+    words: ({ on }) => `one bit flips in a value of a partition of which ${list(on)} next hears that tombstones may go`,
   },
 ];
