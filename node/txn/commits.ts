@@ -207,7 +207,8 @@ export class Commits {
     }
     const { readKeys, readVersions, readPartitions } = attempt.body;
     const stale = readKeys.findIndex((key, i) => topology.isMine(readPartitions[i] as number) && store.versions.newerThan(readPartitions[i] as number, key, readVersions[i] as Version) > 0);
-    if (stale >= 0) return this.#lost(attempt, { reason: AbortReason.stale, key: readKeys[stale] as Key });
+    // This replica knows better, and nobody has a lock here: what it has itself is as good a guess as what a majority has.
+    if (stale >= 0) return this.#lost(attempt, { reason: AbortReason.stale, key: readKeys[stale] as Key }, this.#ownEntries(keys));
     if (isReadOnly(attempt)) return this.#confirm(attempt, true);
     if (this.#unable !== null) return this.#fail(attempt, this.#unable);
     attempt.state = 'running';
@@ -232,19 +233,25 @@ export class Commits {
   }
 
   #operate(attempt: Attempt, operations: Operations): void {
-    const { topology, store, reads } = this.#options;
+    const { reads } = this.#options;
     const keys = operationKeys(operations);
-    const isOurs = (key: Key): boolean => topology.isMine(topology.partitionOf(key)) && store.doubts.isSure(topology.partitionOf(key));
-    if (keys.every(isOurs)) {
-      const applied = applyOperations(operations, (key) => store.entry(key) ?? absent);
-      if (keys.every(isOurs)) return this.#apply(attempt, applied);
-    }
+    const own = this.#ownEntries(keys);
+    if (own !== null) return this.#apply(attempt, applyOperations(operations, (key) => own[keys.indexOf(key)] ?? absent));
     reads.get(
       keys,
       attempt.deadlineAtMs,
       (entries) => this.#apply(attempt, applyOperations(operations, (key) => entries[keys.indexOf(key)] ?? absent)),
       (why) => this.#readFailed(attempt, why),
     );
+  }
+
+  /** What this replica itself has of these keys; null unless it keeps and is sure of all of them, once they are read too. */
+  #ownEntries(keys: readonly Key[]): ReadEntry[] | null {
+    const { topology, store } = this.#options;
+    const isOurs = (key: Key): boolean => topology.isMine(topology.partitionOf(key)) && store.doubts.isSure(topology.partitionOf(key));
+    if (!keys.every(isOurs)) return null;
+    const entries = keys.map((key) => store.entry(key) ?? absent);
+    return keys.every(isOurs) ? entries : null;
   }
 
   #apply(attempt: Attempt, { reads, writes, clash }: Applied): void {
@@ -297,8 +304,8 @@ export class Commits {
     this.#leave(attempt);
   }
 
-  /** It lost to others. Whoever wants another turn keeps the place and gets fresh values; a stale replica of ours catches up on the way. */
-  #lost(attempt: Attempt, { reason, key, holder = null }: Refusal): void {
+  /** It lost to others. Whoever wants another turn keeps the place and gets fresh values, those that are `known`; else a majority's, by which a stale replica of ours catches up. */
+  #lost(attempt: Attempt, { reason, key, holder = null }: Refusal, known: ReadEntry[] | null = null): void {
     const { reads, leading, nowMs, turnLeaseMs } = this.#options;
     if (typeof reason === 'string') return this.#fail(attempt, inabilities[reason]);
     const keys = attempt.place.keys;
@@ -316,6 +323,7 @@ export class Commits {
       this.counters.turnsOffered++;
       this.#answer(attempt, [Tag.aborted, attempt.request, reason, key, null, lease, freshValues(keys, entries)]);
     };
+    if (known !== null) return offer(known);
     reads.get(keys, Math.min(attempt.deadlineAtMs, nowMs() + 4 * turnLeaseMs), offer, () => this.#abort(attempt, reason, key, null));
   }
 
