@@ -64,6 +64,8 @@ export class LocalCluster {
   #stopping = false;
   /** Told when a node ends that nobody asked to. */
   onFailure: (failure: Error) => void = () => {};
+  /** What a node's process sends besides that it serves. */
+  onMessage: (id: string, message: object) => void = () => {};
 
   /** Resolves when all nodes serve. */
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
@@ -118,6 +120,7 @@ export class LocalCluster {
     const ready = new Promise<void>((resolve) => {
       child.on('message', (message: { event?: unknown }) => {
         if (message.event === 'ready') resolve();
+        else this.onMessage(id, message);
       });
     });
     const outcome = await Promise.race([

@@ -19,6 +19,7 @@ import { heal, loseDisk, missKeys, type Divergence, type Stage } from './diverge
 import { watchForeground, type Foreground } from './foreground.ts';
 import { Observer } from './observer.ts';
 import { restartAtFullest, type Restart } from './restart.ts';
+import { Stalls, watchFlags } from './stalls.ts';
 import { divergenceTable, foregroundTable, restartTable } from './tables.ts';
 
 interface Options {
@@ -26,7 +27,7 @@ interface Options {
   readonly valueBytes: number;
   readonly missedSeconds: number;
   readonly rounds: number;
-  readonly windowSeconds: number;
+  readonly pauseSeconds: number;
   readonly rate: number;
   readonly restarts: number;
   readonly emptyDisk: boolean;
@@ -53,7 +54,8 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
   const { keys, valueBytes } = options;
   const missedKeys = Math.min(missedKeysMax, keys);
   const foregroundKeys = Math.min(foregroundKeysMax, keys);
-  const cluster = await LocalCluster.start();
+  const cluster = await LocalCluster.start({ nodeFlags: watchFlags });
+  const stalls = new Stalls(cluster);
   const address = { target: 'dtp', urls: cluster.urls } as const;
   const session = await dtp.connect(address);
   const db = await connect({ nodes: cluster.urls });
@@ -83,7 +85,7 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
         ({ calls } = await missed.run({ callers: missedCallers, warmUpMs: 0, measureMs: options.missedSeconds * 1_000 }));
       }));
     }
-    if (foreground !== null) results.foreground = await watchForeground(stage, foreground, { rounds: options.rounds, windowMs: options.windowSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
+    if (foreground !== null) results.foreground = await watchForeground(stage, foreground, stalls, { rounds: options.rounds, pauseMs: options.pauseSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
     if (options.emptyDisk) say('Emptying a disk ...');
     if (options.emptyDisk) told(await loseDisk(stage, (missed === null ? 0 : missedKeys) + (foreground === null ? 0 : foregroundKeys)));
     say('Comparing all replicas, and reading every value ...');
@@ -131,7 +133,7 @@ export function registerHealing(program: Command): void {
     .option('--value-bytes <n>', 'length of a value', whole(32, 400_000), 100)
     .option('--missed-seconds <n>', 'of writes that a node misses; 0 to leave that out', whole(0, 3_600), 60)
     .option('--rounds <n>', 'of windows with and without healing under load; 0 to leave them out', whole(0, 100), 5)
-    .option('--window-seconds <n>', 'of a window without healing', whole(1, 600), 5)
+    .option('--pause-seconds <n>', 'between those windows', whole(1, 600), 5)
     .option('--rate <n>', 'transfers a second in those', whole(1, 1_000_000), 500)
     .option('--restarts <n>', 'after SIGKILL with a large journal; 0 to leave them out', whole(0, 100), 5)
     .option('--no-empty-disk', 'leave that out')

@@ -1,14 +1,16 @@
 /**
- * What callers feel of healing: the same load in an open loop all the time, and in each round three windows of it: a calm
- * one, one after a node was killed and came back with next to nothing to heal, and one after it came back having missed
- * many keys. So what a restarted process costs by itself is told from what its healing costs.
+ * What callers feel of healing: the same load in an open loop all the time, and in each round three windows of it, equally
+ * long: one after a node came back having missed many keys, until it has them; one after it was killed and came back with next to nothing to
+ * heal; and a calm one. So what a restarted process costs by itself is told from what its healing costs.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { percentileMs } from '../load/histogram.ts';
+import type { Histogram } from 'hdr-histogram-js';
+import { latencies, longestMs, percentileMs } from '../load/histogram.ts';
 import type { Load } from '../load/client.ts';
 import { inWindow, type LoopResult, type Slot } from '../load/recorder.ts';
 import { spreadOf, type Spread } from '../report/spread.ts';
 import type { Stage } from './divergence.ts';
+import type { Stalls } from './stalls.ts';
 
 export const windowNames = ['calm', 'restarted', 'healing'] as const;
 export type WindowName = (typeof windowNames)[number];
@@ -21,15 +23,25 @@ interface Window {
   readonly toMs: number;
 }
 
-export interface WindowFigure extends Window {
+/** Latencies of calls, all that ended in some time. */
+export interface Latencies {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly p999Ms: number;
+  readonly longestMs: number;
   readonly errors: number;
+}
+
+export interface WindowFigure extends Window, Latencies {
+  /** By node: the longest time in which its event loop stood still. */
+  readonly stallsMs: Readonly<Record<string, number>>;
 }
 
 export interface Foreground {
   readonly windows: readonly WindowFigure[];
+  /** Of all windows of the name together. */
+  readonly pooled: Readonly<Record<WindowName, Latencies>>;
   /** Within a round: by the calm window's. */
   readonly p99Ratio: Readonly<Record<Exclude<WindowName, 'calm'>, Spread>>;
   readonly slots: readonly Slot[];
@@ -37,7 +49,8 @@ export interface Foreground {
 
 export interface ForegroundOptions {
   readonly rounds: number;
-  readonly windowMs: number;
+  /** Between windows. */
+  readonly pauseMs: number;
   readonly perSecond: number;
   /** Written while the node is away. */
   readonly missed: number;
@@ -50,44 +63,58 @@ const wholeTimeoutMs = 60_000;
 const windowMsMin = 500;
 const epochMs = (): number => performance.timeOrigin + performance.now();
 
-export async function watchForeground(stage: Stage, load: Load, options: ForegroundOptions, say: (line: string) => void): Promise<Foreground> {
+export async function watchForeground(stage: Stage, load: Load, stalls: Stalls, options: ForegroundOptions, say: (line: string) => void): Promise<Foreground> {
   const windows: Window[] = [];
-  const running = load.run({ callers, perSecond: options.perSecond, warmUpMs: options.windowMs, measureMs: null, slots: true });
+  const running = load.run({ callers, perSecond: options.perSecond, warmUpMs: options.pauseMs, measureMs: null, slots: true });
   const work = takeWindows(stage, options, windows, say).finally(() => load.finish());
   const [result] = await Promise.all([running, work]);
-  return evaluate(windows, result);
+  return evaluate(windows, result, stalls);
 }
 
-async function takeWindows({ cluster, observer, dataset, lost }: Stage, { rounds, windowMs, missed }: ForegroundOptions, windows: Window[], say: (line: string) => void): Promise<void> {
-  const take = async (name: WindowName, round: number, until: () => Promise<unknown>): Promise<void> => {
+async function takeWindows({ cluster, observer, dataset, lost }: Stage, { rounds, pauseMs, missed }: ForegroundOptions, windows: Window[], say: (line: string) => void): Promise<void> {
+  const take = async (name: WindowName, round: number, lengthMs: number, keys: number): Promise<number> => {
     const fromMs = epochMs();
-    await until();
-    windows.push({ name, round, fromMs, toMs: Math.max(epochMs(), fromMs + windowMsMin) });
+    await observer.pulled(lost, keys, healTimeoutMs, performance.now() + lengthMs);
+    const toMs = epochMs();
+    windows.push({ name, round, fromMs, toMs });
+    return toMs - fromMs;
   };
-  await delay(windowMs);
+  await delay(pauseMs);
   for (let round = 0; round < rounds; round++) {
     say(`foreground, round ${round + 1} of ${rounds} ...`);
     await observer.whole(wholeTimeoutMs);
-    await delay(windowMs);
-    await take('calm', round, () => delay(windowMs));
-    await cluster.kill(lost);
-    await cluster.start(lost);
-    await take('restarted', round, () => delay(windowMs));
     await cluster.kill(lost);
     await observer.gone(lost, wholeTimeoutMs);
     await dataset.write(missed);
+    // Or the checkpoints of so much would count for healing.
+    await observer.settled(wholeTimeoutMs);
     await cluster.start(lost);
-    const fromMs = epochMs();
-    const { atMs } = await observer.pulled(lost, missed, healTimeoutMs);
-    windows.push({ name: 'healing', round, fromMs, toMs: Math.max(performance.timeOrigin + atMs, fromMs + windowMsMin) });
+    const lengthMs = await take('healing', round, windowMsMin, missed);
+    await delay(pauseMs);
+    await cluster.kill(lost);
+    await cluster.start(lost);
+    await take('restarted', round, lengthMs, 0);
+    await delay(pauseMs);
+    await take('calm', round, lengthMs, 0);
   }
 }
 
-export function evaluate(windows: readonly Window[], { slots }: Pick<LoopResult, 'slots'>): Foreground {
-  const figures = windows.map((window): WindowFigure => {
-    const { calls, errors, seconds, histogram } = inWindow(slots, window.fromMs, window.toMs);
-    return { ...window, perSecond: calls / seconds, p50Ms: percentileMs(histogram, 50), p99Ms: percentileMs(histogram, 99), errors };
-  });
+export function evaluate(windows: readonly Window[], { slots }: Pick<LoopResult, 'slots'>, stalls: Pick<Stalls, 'longest'>): Foreground {
+  const figures = windows.map((window): WindowFigure => ({ ...window, ...latenciesOf([inWindow(slots, window.fromMs, window.toMs)]), stallsMs: stalls.longest(window.fromMs, window.toMs) }));
+  const named = (name: WindowName): Latencies => latenciesOf(windows.filter((window) => window.name === name).map(({ fromMs, toMs }) => inWindow(slots, fromMs, toMs)));
   const ratio = (name: WindowName): Spread => spreadOf(figures.filter((figure) => figure.name === name).map((figure) => figure.p99Ms / (figures.find((calm) => calm.name === 'calm' && calm.round === figure.round)?.p99Ms ?? Number.NaN)));
-  return { windows: figures, p99Ratio: { restarted: ratio('restarted'), healing: ratio('healing') }, slots };
+  return {
+    windows: figures, pooled: { calm: named('calm'), restarted: named('restarted'), healing: named('healing') },
+    p99Ratio: { restarted: ratio('restarted'), healing: ratio('healing') }, slots,
+  };
+}
+
+function latenciesOf(parts: readonly { calls: number; errors: number; seconds: number; histogram: Histogram }[]): Latencies {
+  const histogram = latencies(2);
+  for (const part of parts) histogram.add(part.histogram);
+  const sum = (of: (part: (typeof parts)[number]) => number): number => parts.reduce((total, part) => total + of(part), 0);
+  return {
+    perSecond: sum(({ calls }) => calls) / sum(({ seconds }) => seconds), p50Ms: percentileMs(histogram, 50), p99Ms: percentileMs(histogram, 99), p999Ms: percentileMs(histogram, 99.9),
+    longestMs: longestMs(histogram), errors: sum(({ errors }) => errors),
+  };
 }

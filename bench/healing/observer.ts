@@ -8,12 +8,10 @@ interface Told extends NodeStatus {
   readonly peers?: readonly { readonly id: string; readonly up: boolean }[];
   readonly lag?: { readonly partitionsBehind: number; readonly keysPulled: number; readonly bytesReceived?: number };
   readonly transactions?: { readonly undecided: number; readonly inFlight: number };
-  readonly store?: { readonly overlayBytes: number; readonly backlogBytes: number; readonly replayMs: number; readonly replayedRecords: number };
+  readonly store?: { readonly overlayBytes: number; readonly backlogBytes: number; readonly replayMs: number; readonly replayedRecords: number; readonly sinceCheckpointMs: number | null; readonly lastCheckpointMs: number };
 }
 
 const pollMs = 50;
-/** Nothing more was pulled for so long: it is over. */
-const quietMs = 1_000;
 
 export type ByNode = Readonly<Record<string, number>>;
 
@@ -67,18 +65,21 @@ export class Observer {
     return { atMs, keysPulled: lag?.keysPulled ?? Number.NaN, bytes: between };
   }
 
-  /** While others write, replicas are never all equal: resolves when the node has pulled that many keys, and then no more for a while, to when it pulled the last. */
-  async pulled(id: string, keys: number, timeoutMs: number): Promise<Healed> {
-    const untilMs = performance.now() + timeoutMs;
-    let last = { atMs: performance.now(), keysPulled: 0 };
-    while (performance.now() - last.atMs < quietMs || last.keysPulled < keys) {
-      if (performance.now() > untilMs) throw new Error(`${id} has pulled ${last.keysPulled} of ${keys} keys in ${timeoutMs} ms`);
-      const { lag } = await this.node(id);
-      const keysPulled = lag?.keysPulled ?? 0;
-      if (keysPulled > last.keysPulled) last = { atMs: performance.now(), keysPulled };
+  /** Resolves when each node that answers has begun a checkpoint since, and ended it: what was written before is in their tables. */
+  async settled(timeoutMs: number): Promise<void> {
+    const sinceMs = performance.now();
+    await this.#until(timeoutMs, (nodes) => nodes.every(({ reachable, store }) => !reachable || (store !== undefined && store.sinceCheckpointMs !== null && store.sinceCheckpointMs + store.lastCheckpointMs < performance.now() - sinceMs)));
+  }
+
+  /** While others write, replicas are never all equal: resolves when the node has pulled that many keys. It is asked as often as it would be otherwise, so that what asking costs is in all windows alike. */
+  async pulled(id: string, keys: number, timeoutMs: number, untilMs = 0): Promise<void> {
+    const timeoutAtMs = performance.now() + timeoutMs;
+    for (;;) {
+      const keysPulled = (await this.node(id)).lag?.keysPulled ?? 0;
+      if (performance.now() >= untilMs && keysPulled >= keys) return;
+      if (performance.now() > timeoutAtMs) throw new Error(`${id} has pulled ${keysPulled} of ${keys} keys in ${timeoutMs} ms`);
       await delay(pollMs);
     }
-    return { ...last, bytes: null };
   }
 
   /** What each node that answers has received so far of messages by which nodes heal one another. */

@@ -12,15 +12,18 @@ export function divergenceTable(divergences: readonly Divergence[]): string {
   ])]);
 }
 
-export function foregroundTable({ windows, p99Ratio }: Foreground): string {
-  const head = ['window', 'seconds', 'calls/s', 'p50', 'p99', 'p99, by calm', 'quartiles', 'errors'];
+export function foregroundTable({ windows, pooled, p99Ratio }: Foreground): string {
+  const head = ['window', 'seconds', 'calls/s', 'p50', 'p99', 'p99.9', 'longest', 'p99, by calm', 'by round', 'errors', 'longest stall'];
   return table([head, ...windowNames.map((name) => {
     const own = windows.filter((window) => window.name === name);
-    const median = (of: (window: (typeof own)[number]) => number): number => spreadOf(own.map(of)).median;
+    const { perSecond, p50Ms, p99Ms, p999Ms, longestMs, errors } = pooled[name];
     const ratio = name === 'calm' ? null : p99Ratio[name];
+    const stalls = new Map<string, number>();
+    for (const { stallsMs } of own) for (const [node, ms] of Object.entries(stallsMs)) stalls.set(node, Math.max(ms, stalls.get(node) ?? 0));
     return [
-      name, median(({ fromMs, toMs }) => (toMs - fromMs) / 1_000).toFixed(1), number(median(({ perSecond }) => perSecond)), milliseconds(median(({ p50Ms }) => p50Ms)), milliseconds(median(({ p99Ms }) => p99Ms)),
-      ratio === null ? '' : ratio.median.toFixed(2), ratio === null ? '' : `${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)}`, number(own.reduce((sum, { errors }) => sum + errors, 0)),
+      name, spreadOf(own.map(({ fromMs, toMs }) => (toMs - fromMs) / 1_000)).median.toFixed(1), number(perSecond), milliseconds(p50Ms), milliseconds(p99Ms), milliseconds(p999Ms), milliseconds(longestMs),
+      ratio === null ? '' : (p99Ms / pooled.calm.p99Ms).toFixed(2), ratio === null ? '' : `${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)}`, number(errors),
+      [...stalls].sort().map(([node, ms]) => `${node} ${milliseconds(ms)}`).join(', '),
     ];
   })]);
 }

@@ -39,12 +39,17 @@ describe('windows of the same load', () => {
   };
   const window = (name: 'calm' | 'restarted' | 'healing', round: number, from: number) => ({ name, round, fromMs: from * slotMs, toMs: (from + 2) * slotMs });
   const slots = [4, 4, 6, 6, 12, 12, 2, 2, 4, 4, 2, 2].map((ms, i) => slot(i, ms));
-  const foreground = evaluate([window('calm', 0, 0), window('restarted', 0, 2), window('healing', 0, 4), window('calm', 1, 6), window('restarted', 1, 8), window('healing', 1, 10)], { slots });
+  const foreground = evaluate([window('calm', 0, 0), window('restarted', 0, 2), window('healing', 0, 4), window('calm', 1, 6), window('restarted', 1, 8), window('healing', 1, 10)], { slots }, { longest: (fromMs) => ({ n3: fromMs === 4 * slotMs ? 30 : 20 }) });
 
   it('are compared within a round', () => {
     expect(foreground.p99Ratio.healing.median).toBeCloseTo(2, 1);
     expect(foreground.p99Ratio.restarted.median).toBeCloseTo(1.75, 1);
     expect(foreground.windows[0]).toMatchObject({ perSecond: 1_000, errors: 0 });
+  });
+
+  it('are added up over rounds', () => {
+    expect(foreground.pooled.calm.p50Ms).toBeCloseTo(2, 1);
+    expect(foreground.pooled.healing.p99Ms / foreground.pooled.calm.p99Ms).toBeCloseTo(3, 1);
   });
 
   it('are told', () => expect(foregroundTable(foreground).split('\n').at(-1)).toMatch(/^healing .* 2\.0/));
