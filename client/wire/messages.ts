@@ -140,12 +140,12 @@ export type Descend = [T['descend'], request: number, partition: number, level: 
 /** 6 bytes of each of the 16 children of each of the nodes. */
 export type Children = [T['children'], request: number, digests: Uint8Array];
 /**
- * Flat: partition, leaf, above, have. What is newer than `above` is wanted with its value; if `have` is not nil, of the rest is wanted what is not
+ * Flat: partition, leaf, above, have; the first and the third are nil where they are as in the leaf before. What is newer than `above` is wanted with its value; if `have` is not nil, of the rest is wanted what is not
  * among its fingerprints (4 bytes each). Only what is behind `after` in the first leaf, and up to `until` in the last. `atMost`: bytes that the asker will take at once, about.
  */
 export type List = [T['list'], request: number, leaves: (number | Version | Uint8Array | null)[], after: Key | null, until: Key | null, atMost: number];
 /**
- * The first of the leaves, as many as fit. Flat: collected, the leaf's digest of 6 bytes, and one bit for each fingerprint of `have`, set if it was met.
+ * The first of the leaves, as many as fit. Flat: collected (nil: as in the leaf before), the leaf's digest of 6 bytes, and one bit for each fingerprint of `have`, set if it was met.
  * `news`, flat: key, version, value. `others`, flat: key, version, checksum. `cutAt` is not nil if the last of the leaves was gone through only up to that key.
  */
 export type Listed = [T['listed'], request: number, leaves: (number | Uint8Array | null)[], news: (Key | Version | Value)[], others: (Key | Version | number)[], cutAt: Key | null];
@@ -317,8 +317,8 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.differ]: [uint, flat<Check<number | boolean | Uint8Array>[]>(uint, bool, uint, bytes)],
   [Tag.descend]: [uint, uint, uint, flat(uint)],
   [Tag.children]: [uint, bytes],
-  [Tag.list]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, uint, uint, orNull(bytes)), orNull(key), orNull(key), uint],
-  [Tag.listed]: [uint, flat<Check<number | Uint8Array | null>[]>(uint, bytes, orNull(bytes)), flat(key, uint, value), flat(key, uint, uint), orNull(key)],
+  [Tag.list]: [uint, flat<Check<number | Uint8Array | null>[]>(orNull(uint), uint, orNull(uint), orNull(bytes)), orNull(key), orNull(key), uint],
+  [Tag.listed]: [uint, flat<Check<number | Uint8Array | null>[]>(orNull(uint), bytes, orNull(bytes)), flat(key, uint, value), flat(key, uint, uint), orNull(key)],
   [Tag.pull]: [uint, keys, uint],
   [Tag.pulled]: [uint, flat(key, uint, value)],
   [Tag.repair]: [flat(key, uint, value)],

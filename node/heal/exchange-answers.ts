@@ -3,7 +3,7 @@ import { Tag, type Blocks, type Children, type Compare, type Descend, type Diffe
 import type { Topology } from '../cluster/topology.ts';
 import type { Store } from '../store/store.ts';
 import { Fingerprints, isBehind, rowBytes } from './exchange-leaf.ts';
-import { blockDigest, blockOf, exchangeSizes, rootsOf, sameBytes, shortChildren, shortLeaf, type ExchangeSizes } from './exchange-messages.ts';
+import { abridged, blockDigest, blockOf, exchangeSizes, inFull, leafFields, rootsOf, sameBytes, shortChildren, shortLeaf, type ExchangeSizes } from './exchange-messages.ts';
 
 export interface AnswersOptions {
   readonly topology: Topology;
@@ -56,8 +56,9 @@ export class Answers {
   }
 
   /** At least one row, or one leaf, and beyond what is no more work than `bytesMax`, here or for the asker. */
-  listed([, request, leaves, after, until, bytesWanted]: List, bytesFree: number): Listed {
+  listed([, request, asked, after, until, bytesWanted]: List, bytesFree: number): Listed {
     const { topology, store, collectedOf, sizes: { rowsPerAnswer } = exchangeSizes } = this.#options;
+    const leaves = inFull(asked, ...leafFields.asked);
     const said: (number | Uint8Array | null)[] = [];
     const news: (Key | Version | Value)[] = [];
     const others: (Key | Version | number)[] = [];
@@ -94,7 +95,7 @@ export class Answers {
       }
       said.push(collectedOf(partition), shortLeaf(store.tree, partition, leaf, request), fingerprints?.met ?? null);
     }
-    return [Tag.listed, request, said, news, others, cutAt];
+    return [Tag.listed, request, abridged(said, ...leafFields.told), news, others, cutAt];
   }
 
   /** The first of the keys, as many as fit; none if the first is not here. */

@@ -67,6 +67,21 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
+/** Flat fields, so many to each of several things: in these columns nil stands for what the thing before has there. */
+export function abridged<T>(flat: readonly T[], stride: number, columns: readonly number[]): (T | null)[] {
+  return flat.map((field, i) => (i >= stride && columns.includes(i % stride) && field === flat[i - stride] ? null : field));
+}
+
+/** The same without nil in these columns. */
+export function inFull<T>(flat: readonly (T | null)[], stride: number, columns: readonly number[]): (T | number | null)[] {
+  const full: (T | number | null)[] = [...flat];
+  for (let i = 0; i < full.length; i++) if (full[i] === null && columns.includes(i % stride)) full[i] = full[i - stride] ?? 0;
+  return full;
+}
+
+/** What leaves in a row have in common: of `list`, and of `listed`. */
+export const leafFields = { asked: [4, [0, 2]], told: [3, [0]] } as const;
+
 /** Is this the digest of no versions? */
 export function isNothing(digest: Uint8Array): boolean {
   return digest.every((byte) => byte === 0);

@@ -13,7 +13,7 @@ import type { Topology } from '../cluster/topology.ts';
 import { checksumOf } from '../store/hash.ts';
 import type { Store } from '../store/store.ts';
 import { isBehind, isMet, pieceOf, rowBytes, type Leaf, type Piece } from './exchange-leaf.ts';
-import { blockDigest, blockOf, exchangeSizes, isNothing, rootsOf, sameBytes, shortBytes, shortChildren, shortLeaf, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
+import { abridged, blockDigest, blockOf, exchangeSizes, inFull, isNothing, leafFields, rootsOf, sameBytes, shortBytes, shortChildren, shortLeaf, type Answer, type ExchangeSizes, type Question } from './exchange-messages.ts';
 
 export interface WalkOptions {
   readonly peer: string;
@@ -212,7 +212,7 @@ export class Walk {
       until = piece.until;
       rowsLeft -= piece.versions.length;
     }
-    return [Tag.list, request, fields, after, until, atMost];
+    return [Tag.list, request, abridged(fields, ...leafFields.asked), after, until, atMost];
   }
 
   /** At first it need not be read what there is. */
@@ -223,7 +223,8 @@ export class Walk {
     return pieceOf(store.rows(leaf.partition, leaf.leaf, leaf.after), leaf, salt, rowsMax);
   }
 
-  #onListed([, request, said, news, others, cutAt]: Listed): void {
+  #onListed([, request, told, news, others, cutAt]: Listed): void {
+    const said = inFull(told, ...leafFields.told);
     this.#install(news);
     const named = new Set<Key>();
     for (let i = 0; i < news.length; i += 3) named.add(news[i] as Key);

@@ -45,7 +45,7 @@ const says: Says = {
   [Tag.compare]: ([, request, partitions]) => `#${request} partitions ${partitions.join(' ')}`,
   [Tag.differ]: ([, request, flat]) => `#${request} ${groups(flat, 3).map(([partition, , children]) => `${partition as number}${(children as Uint8Array).length === 0 ? ' equal' : ''}`).join(', ')}`,
   [Tag.descend]: ([, request, partition, level, nodes]) => `#${request} partition ${partition} level ${level} nodes ${nodes.join(' ')}`,
-  [Tag.list]: ([, request, flat]) => `#${request} ${groups(flat, 4).map(([partition, leaf, above, have]) => `${partition as number}/${leaf as number} above ${version(above as number)}${have === null ? '' : ` beside ${(have as Uint8Array).length / 2}`}`).join(', ')}`,
+  [Tag.list]: ([, request, flat]) => `#${request} ${groups(flat, 4).map(([partition, leaf, above, have]) => `${partition === null ? '' : `${partition as number}/`}${leaf as number}${above === null ? '' : ` above ${version(above as number)}`}${have === null ? '' : ` beside ${(have as Uint8Array).length / 2}`}`).join(', ')}`,
   [Tag.listed]: ([, request, , news, others]) => `#${request} ${entries(news)}; ${groups(others, 3).map(([name, at]) => `${key(name as Key)}@${version(at as number)}`).join(', ')}`,
   [Tag.pull]: ([, request, all]) => `#${request} ${keys(all)}`,
   [Tag.pulled]: ([, request, flat]) => `#${request} ${entries(flat)}`,

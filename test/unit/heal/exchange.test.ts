@@ -235,7 +235,7 @@ describe('what comes from a peer', () => {
     expect((compared?.[2] as unknown[])[0]).toBe(shared);
     expect(compared?.[2]).toHaveLength(4);
     expect(children?.[2]).toHaveLength(0);
-    expect(listed?.slice(2)).toEqual([[0, new Uint8Array(0), null, 0, new Uint8Array(0), null], [], [], null]);
+    expect(listed?.slice(2)).toEqual([[0, new Uint8Array(0), null, null, new Uint8Array(0), null], [], [], null]);
     expect(pulled?.[2]).toEqual([]);
 
     const [near] = keysIn(topology, shared, 1) as [Key];

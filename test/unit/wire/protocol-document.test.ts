@@ -22,7 +22,7 @@ function rowsOf(heading: string): string[][] {
 
 /** How many fields a row of the table of messages describes: an id is three of them, a ballot two, and a flat array one. */
 function fieldCount(description: string): number {
-  const flat = description.replaceAll(/flat [^;]*?; or nil/g, 'flat').replaceAll(/flat (?:block uint, roots bytes|partition uint, isSure boolean, collected uint, digests bytes|partition uint, leaf uint, above uint, have bytes or nil|collected uint, digest bytes, met bytes or nil|key, version uint, checksum uint|node name, disk name, life uint, rebornAt uint, nonce uint, clear uint|version uint, value|key, version uint, value|key, version uint|[a-z]+)/g, 'flat');
+  const flat = description.replaceAll(/flat [^;]*?; or nil/g, 'flat').replaceAll(/flat (?:block uint, roots bytes|partition uint, isSure boolean, collected uint, digests bytes|partition uint or nil, leaf uint, above uint or nil, have bytes or nil|collected uint or nil, digest bytes, met bytes or nil|key, version uint, checksum uint|node name, disk name, life uint, rebornAt uint, nonce uint, clear uint|version uint, value|key, version uint, value|key, version uint|[a-z]+)/g, 'flat');
   return flat.split(', ').reduce((sum, field) => sum + (field === 'id' ? 3 : field.endsWith('ballot') ? 2 : 1), 0);
 }
 
