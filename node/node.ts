@@ -4,7 +4,7 @@
  * Every entrance from outside (a message, a timer, a session that opens or ends, a finished write) runs inside
  * `loopback.during`, so that what a part says to its own node is handled when that part is done.
  */
-import { DtpError, type ErrorCode } from '../client/wire/errors.ts';
+import { DtpError } from '../client/wire/errors.ts';
 import { limits } from '../client/wire/limits.ts';
 import { ABORT, formatTxnId, Tag, type Hello, type Message, type MessageOf } from '../client/wire/messages.ts';
 import { protocolNumber } from '../client/wire/protocols.ts';
@@ -18,7 +18,6 @@ import type { Listener, Runtime } from './runtime/runtime.ts';
 import { Kind } from './store/records.ts';
 import { Store } from './store/store.ts';
 import { bodyOf, parseBody } from './txn/body.ts';
-import { firstThatFit, type ReadEntry, type ReadFailure } from './txn/reads.ts';
 import { Chronicle } from './txn/chronicle.ts';
 import { HybridClock } from './txn/clock.ts';
 import { Ledger } from './txn/ledger.ts';
@@ -227,8 +226,8 @@ export class Node {
   };
 
   readonly #fromClients: ClientHandlers = {
-    [Tag.get]: (client, [, request, deadlineMs, epoch, keys]) => this.#get(client, request, deadlineMs, epoch, keys),
-    [Tag.read]: (client, [, request, , epoch, keys]) => this.#read(client, request, epoch, keys),
+    [Tag.get]: (client, message) => this.#part.clientReads.onGet(client, message),
+    [Tag.read]: (client, message) => this.#part.clientReads.onRead(client, message),
     [Tag.commit]: (client, message) => this.#part.commits.onCommit(client, message),
     [Tag.giveUp]: (client, [, lease]) => this.#part.commits.onGiveUp(client, lease),
     [Tag.resolve]: (client, message) => this.#part.resolver.onResolve(client, message),
@@ -280,10 +279,6 @@ export class Node {
     this.#part.commits.clientClosed(session);
   }
 
-  get #doubtInWords(): string {
-    return `${this.#topology.self} is in doubt about its copy of that key (${this.#store.doubts.status?.why}) and does not speak for it before it has learned from the other replicas what it lacks; they must be up for that: see dtp status`;
-  }
-
   /** The door for what is inside a message's bytes; its shape was checked when it was decoded. `from` is null for a client. */
   #receive(from: string | null, session: Session, message: SessionMessage): void {
     if (this.#stopping) return;
@@ -313,28 +308,6 @@ export class Node {
       if (error instanceof DtpError) return error.message;
       throw error;
     }
-  }
-
-  #get(client: Session, request: number, deadlineMs: number, epoch: number, keys: readonly string[]): void {
-    if (this.#part.reads.pendingCount >= limits.coordinatorReadsMax) return client.send([Tag.failed, request, 'overloaded', 'too many reads are under way here']);
-    if (epoch !== this.#topology.epoch) return client.send([Tag.failed, request, 'wrong-view', `the view is of epoch ${this.#topology.epoch}, not ${epoch}`]);
-    this.#part.reads.get(
-      keys,
-      this.#nowMs() + Math.min(deadlineMs, limits.deadlineMsMax),
-      (entries) => client.send([Tag.values, request, firstThatFit(entries)]),
-      (why) => {
-        const [code, words] = readFailures[why];
-        client.send([Tag.failed, request, code, (why === 'timeout' ? this.#part.blocked.inTheWayOf(keys) : null) ?? words]);
-      },
-    );
-  }
-
-  #read(client: Session, request: number, epoch: number, keys: readonly string[]): void {
-    const here = epoch === this.#topology.epoch && keys.every((key) => this.#topology.isMine(this.#topology.partitionOf(key)));
-    if (!here) return client.send([Tag.failed, request, 'wrong-view', 'this node keeps no replica of that key in the present view']);
-    const values = firstThatFit(entriesOf(this.#store, keys));
-    const isSure = keys.every((key) => this.#store.doubts.isSure(this.#topology.partitionOf(key)));
-    client.send(isSure ? [Tag.values, request, values] : [Tag.failed, request, 'unavailable', this.#doubtInWords]);
   }
 
   #tick(): void {
@@ -367,17 +340,6 @@ export class Node {
     this.#lastMarks = text;
     for (const { id } of this.#topology.view.members) peers.send(id, marks);
   }
-}
-
-/** As clients are told. */
-const readFailures = {
-  timeout: ['deadline-exceeded', 'no majority of replicas answered in time'],
-  wrongView: ['wrong-view', 'a replica has a newer view'],
-  unavailable: ['unavailable', 'too few replicas are connected, or sure of their copies, to make a majority: dtp status shows which'],
-} as const satisfies Record<ReadFailure, readonly [ErrorCode, string]>;
-
-function* entriesOf(store: Store, keys: readonly string[]): Generator<ReadEntry> {
-  for (const key of keys) yield store.entry(key) ?? { version: 0, value: null };
 }
 
 function handles(handlers: PeerHandlers | ClientHandlers, message: Message): boolean {

@@ -21,6 +21,7 @@ import { Acquaintance } from './txn/acquaintance.ts';
 import { BlockedView } from './txn/blocked.ts';
 import type { HybridClock } from './txn/clock.ts';
 import type { Chronicle } from './txn/chronicle.ts';
+import { ClientReads } from './txn/client-reads.ts';
 import { Closing } from './txn/closing.ts';
 import { Commits } from './txn/commits.ts';
 import { Coordinator } from './txn/coordinator.ts';
@@ -63,6 +64,7 @@ export interface Parts {
   readonly commits: Commits;
   readonly leading: Leading;
   readonly reads: Reads;
+  readonly clientReads: ClientReads;
   readonly recovery: Recovery;
   readonly orphans: Orphans;
   readonly resolver: Resolver;
@@ -138,6 +140,7 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
     missed: (partition, key) => collection.missed(partition, key),
     suspect: (partition, leaf) => scrub.suspect(partition, leaf),
   });
+  const clientReads = new ClientReads({ ...shared, reads, blocked, isBehind: (partition) => exchange.isBehind(partition) });
   const collection = new Collection({ ...shared, intervalMs: timing.tombstoneCollectionIntervalMs });
   const scrub = new Scrub({ ...shared, intervalMs: healing.scrubIntervalMs });
   const vouching = new Vouching({ ...shared, nextNumber: () => commits.nextNumber });
@@ -159,5 +162,5 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
   const recoveryPoints = new RecoveryPoints({ ...shared, disk: runtime.disk, wallMs: () => runtime.clock.wallMs() });
   // What was turned away meanwhile, only the others can bring.
   store.intake.onRelief = () => during(hurry);
-  return { peers, participant, coordinator, commits, leading, reads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, scrub, recoveryPoints, audits, hurry };
+  return { peers, participant, coordinator, commits, leading, reads, clientReads, recovery, orphans, resolver, settling, blocked, closing, pacer, exchange, doubt, vouching, collection, scrub, recoveryPoints, audits, hurry };
 }

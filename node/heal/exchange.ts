@@ -101,6 +101,8 @@ export class Exchange {
   readonly #answers: Answers;
   readonly #courses = new Map<string, Course>();
   readonly #startedAtMs: number;
+  /** Partitions of which nobody has told yet what this node missed while it had no peer. */
+  readonly #unseen = new Set<number>();
   #current: Current | null = null;
   #lastRequest = 0;
   readonly counters = { exchanges: 0, keysPulled: 0, keysRepaired: 0, repairsSent: 0, sameVersionDiffers: 0, bytesSent: 0, bytesReceived: 0 };
@@ -134,10 +136,17 @@ export class Exchange {
     return [...this.#courses].map(([id, { agreedAtMs, differing }]) => ({ id, lastAgreementMs: agreedAtMs === null ? null : Math.round(now - agreedAtMs), partitionsBehind: differing }));
   }
 
+  /** May others have newer versions in the partition because this node was away? */
+  isBehind(partition: number): boolean {
+    return this.#unseen.has(partition);
+  }
+
   peerUp(peer: string): void {
     const course = this.#courses.get(peer);
     if (course === undefined) return;
     const now = this.#options.nowMs();
+    const wasAlone = [...this.#courses.keys()].every((other) => other === peer || !this.#options.outbox.isUp(other));
+    if (wasAlone) for (const { shared } of this.#courses.values()) for (const partition of shared) this.#unseen.add(partition);
     if (this.#current?.peer === peer) this.#current = null;
     const hesitation = (now - this.#startedAtMs < freshMs ? 0 : hesitationMs) + (this.#options.topology.self < peer ? hesitationMs : 0);
     Object.assign(course, { nextAtMs: now + hesitation, isFruitless: false, waitMs: againAfterDifferenceMs, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });
@@ -185,8 +194,12 @@ export class Exchange {
     const { shared } = course;
     course.isHurried = false;
     const walk = new Walk({
-      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), since: course.isFresh && missedSince > 0 ? missedSince : null, passed, vanished, missed, suspect, sizes,
+      peer, ordinal: ++this.counters.exchanges, topology, store, shared, named: this.#doubtful(shared), since: course.isFresh && missedSince > 0 ? missedSince : null, vanished, missed, suspect, sizes,
       conflicting: (key, version) => this.#conflicting(peer, key, version),
+      passed: (from, partition, ordinal, collected) => {
+        this.#unseen.delete(partition);
+        passed(from, partition, ordinal, collected);
+      },
     });
     this.#current = { peer, walk, beganAtMs: nowMs(), question: Tag.blocks, request: 0, heardAtMs: nowMs() };
     this.#ask(this.#current);
@@ -240,6 +253,7 @@ export class Exchange {
     course.differing = walk.behind;
     course.isFruitless = walk.gained === 0 && !walk.isPeerBusy;
     course.isFresh &&= walk.isPeerBusy;
+    if (!walk.isPeerBusy) for (const partition of course.shared) this.#unseen.delete(partition);
     if (course.differing === 0) this.#agreed(course);
     else if (walk.gained > 0) {
       course.waitMs = againAfterDifferenceMs;
