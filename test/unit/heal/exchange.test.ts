@@ -77,6 +77,24 @@ describe('an exchange', () => {
     for (const { exchange } of [pair.a, pair.b]) expect(exchange.lag).toMatchObject({ partitionsBehind: 0, lastAgreementMs: expect.any(Number) });
   });
 
+  it('knows of which partitions it may have missed something, from when it is not alone any more until they were gone through', () => {
+    const pair = new Pair(viewOf(2, 2, 64));
+    const { topology } = pair.a.replica;
+    const behind = (side: Side): number => Array.from({ length: 64 }, (_, partition) => partition).filter((partition) => side.exchange.isBehind(partition)).length;
+    for (let partition = 0; partition < 64; partition++) pair.b.write(keysIn(topology, partition, 1)[0] as Key, 10);
+    expect(behind(pair.a)).toBe(0);
+    pair.connect();
+    expect(behind(pair.a)).toBe(64);
+    pair.heal();
+    pair.run(2_500);
+    expect([behind(pair.a), behind(pair.b)]).toEqual([0, 0]);
+    pair.connect();
+    expect(behind(pair.a)).toBe(64);
+    const amongThree = new Pair(viewOf(3, 3, 64));
+    amongThree.connect();
+    expect(behind(amongThree.a), 'n3 was there all the time').toBe(0);
+  });
+
   it('goes through many differing partitions, a bounded number at a time', () => {
     const pair = new Pair(viewOf(2, 2, 1_024));
     for (let i = 0; i < 4_000; i++) pair.b.write(`k${i}`, 10);
