@@ -26,12 +26,17 @@ export interface NumberSeeker {
 
 /** Half of what a session's queue may hold: what is sent beyond it gets `overloaded` here, so that the session itself never breaks for it. */
 const queueBytesMax = limits.sessionQueueBytesMax / 2;
+/** By then what a node does most is compiled, and it has caught up with an absence of a minute or so. */
+const justBackMs = 5_000;
 
 export class Peer {
   readonly id: string;
   #session: Session | null = null;
   /** Why there is no session; empty while there is one, or while the first is being opened. */
   downReason = '';
+  #wasUp = false;
+  /** When the present session began, if it is not the first one. */
+  #backSinceMs = Number.NEGATIVE_INFINITY;
 
   #exchanges = new Map<number, Exchange>();
   /** Never reused within a session, and not across sessions either, so that traces are easy to read. */
@@ -55,9 +60,19 @@ export class Peer {
     return this.#exchanges.size >= limits.sessionRequestsMax || (this.#session?.queuedBytes ?? 0) > queueBytesMax;
   }
 
-  up(session: Session): void {
+  up(session: Session, nowMs: number): void {
+    this.#backSinceMs = this.#wasUp ? nowMs : Number.NEGATIVE_INFINITY;
+    this.#wasUp = true;
     this.#session = session;
     this.downReason = '';
+  }
+
+  /**
+   * It was lost, and has been back for a moment only. A process that has just been started compiles its code while it runs, and catches up with what it missed: others, if
+   * there are any, answer sooner.
+   */
+  isJustBack(nowMs: number): boolean {
+    return nowMs - this.#backSinceMs < justBackMs;
   }
 
   down(reason: string): void {

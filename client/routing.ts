@@ -119,16 +119,19 @@ export class Router {
     return this.#known.groupOf(partition);
   }
 
-  /** The first live replica of the partition, but `avoid` only if there is no other. */
+  /** The first live replica of the partition; one that is just back only if there is no other, and `avoid` only if there is not even that. */
   replicaFor(partition: number, avoid: Peer | null): Peer | null {
+    const nowMs = this.nowMs();
+    let justBack: Peer | null = null;
     let last: Peer | null = null;
     for (const id of this.#known.groupOf(partition)) {
       const peer = this.#peers.get(id);
       if (peer === undefined || peer.session === null) continue;
-      if (peer !== avoid) return peer;
-      last = peer;
+      if (peer === avoid) last = peer;
+      else if (!peer.isJustBack(nowMs)) return peer;
+      else justBack ??= peer;
     }
-    return last;
+    return justBack ?? last;
   }
 
   /** All live nodes: replicas of the partition first, `last` behind all others. */
@@ -259,7 +262,7 @@ export class Router {
     this.#learn(session.welcome);
     if (line.peer === null) this.#claim(line, session);
     if (!this.#lines.has(line)) return; // Its node has left, or is reached by another link.
-    line.peer?.up(session);
+    line.peer?.up(session, this.nowMs());
     this.#dialMissing();
     this.#checkOpening();
   }

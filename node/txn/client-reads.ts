@@ -1,9 +1,9 @@
 /**
  * What clients read, outside of transactions and in them.
  *
- * A read in a transaction is answered from this replica alone: the commit will tell if that was old. But where this node is known to have been away it mostly
- * would be, and transactions would run in vain. There a majority is asked until healing has been through; what it has that is newer is kept
- * here, so the keys that are asked for most are healed first.
+ * A read in a transaction is answered from this replica alone: the commit will tell if that was old. But where this node was away it mostly
+ * would be, and transactions would run in vain. There a majority is asked first, until healing has been through: what it has that is newer is taken
+ * over, so the keys that are asked for most are healed first.
  */
 import type { ErrorCode } from '../../client/wire/errors.ts';
 import { limits } from '../../client/wire/limits.ts';
@@ -62,7 +62,8 @@ export class ClientReads {
     const isHere = epoch === topology.epoch && keys.every((key) => topology.isMine(topology.partitionOf(key)));
     if (!isHere) return client.send([Tag.failed, request, 'wrong-view', 'this node keeps no replica of that key in the present view']);
     if (this.#isFull || !keys.some((key) => isBehind(topology.partitionOf(key)))) return this.#tellOwn(client, request, keys);
-    reads.get(keys, this.#deadlineAtMs(deadlineMs), (entries) => client.send([Tag.values, request, firstThatFit(entries)]), () => this.#tellOwn(client, request, keys));
+    const caughtUp = (): void => this.#tellOwn(client, request, keys);
+    reads.get(keys, this.#deadlineAtMs(deadlineMs), caughtUp, caughtUp);
   }
 
   #tellOwn(client: Client, request: number, keys: readonly Key[]): void {

@@ -51,6 +51,34 @@ describe('get, entry, set, delete', () => {
     expect(cluster.log.map(({ node }) => node)).toEqual([second, second]);
   });
 
+  it('come back to a replica that was away when it has been there for a while, or when there is no other', async () => {
+    const cluster = new FakeCluster(5, 3);
+    const { world } = cluster;
+    const db = await cluster.connect();
+    const [first, second, third] = cluster.replicasOf(encodeKey('k'));
+    const asked = async (): Promise<unknown> => {
+      cluster.log.length = 0;
+      await world.settle(db.get('k'));
+      return cluster.log[0]?.node;
+    };
+    first?.kill();
+    await world.pass(10);
+    first?.start();
+    await world.pass(2_000);
+    expect(first?.sessions.size).toBe(1);
+    expect(await asked()).toBe(second);
+    await world.pass(5_000);
+    expect(await asked()).toBe(first);
+    first?.kill();
+    await world.pass(10);
+    first?.start();
+    await world.pass(2_000);
+    second?.kill();
+    third?.kill();
+    await world.pass(10);
+    expect(await asked()).toBe(first);
+  });
+
   it('move a read to the next replica when its node dies under it, even silently', async () => {
     for (const die of ['kill', 'silence'] as const) {
       const cluster = new FakeCluster();
