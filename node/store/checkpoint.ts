@@ -71,7 +71,7 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
     parts.write(puts, () => {
       for (const key of keys) {
         const { version, tombstone, checksum } = frozen.entries.get(key) as OverlayEntry;
-        heads.set(key, version === 0 ? absent : { version, tombstone, checksum });
+        heads.update(key, version === 0 ? absent : { version, tombstone, checksum });
       }
       next();
     });

@@ -33,4 +33,9 @@ export class HeadCache {
   set(key: Key, head: Head): void {
     this.#heads.set(key, head);
   }
+
+  /** What is remembered of the key, if anything is, is this from now on. */
+  update(key: Key, head: Head): void {
+    if (this.#heads.has(key)) this.#heads.set(key, head);
+  }
 }

@@ -100,7 +100,8 @@ export class Versions {
   install(partition: number, key: Key, version: Version, value: Value): boolean {
     invariant(Number.isSafeInteger(version) && version > 0, `version ${version}`);
     const covered = this.overlay.get(key);
-    const before = covered ?? this.heads.get(key) ?? this.#readHead(partition, key);
+    // Of what comes in by the thousands nobody will ask soon: it is to push nothing out of the cache.
+    const before = covered ?? this.heads.get(key) ?? this.#headInTable(partition, key);
     if (version <= (before.version === 0 ? this.tombstones.collected(partition) : before.version)) return false;
     const checksum = checksumOf(key, version, value);
     this.#replace(partition, key, covered, before, { version, tombstone: value === null, checksum, value });
@@ -300,14 +301,18 @@ export class Versions {
 
   /** The table's row; its head is remembered. */
   #readRow(partition: number, key: Key): Row | undefined {
+    const row = this.#rowInTable(partition, key);
+    this.heads.set(key, row === undefined ? absent : { version: row.version, tombstone: row.tombstone, checksum: row.checksum });
+    return row;
+  }
+
+  #headInTable(partition: number, key: Key): Head {
+    return this.#rowInTable(partition, key) ?? absent;
+  }
+
+  #rowInTable(partition: number, key: Key): Row | undefined {
     const bytes = this.table.get(dataKey(partition, slotOf(key), key));
-    if (bytes === undefined) {
-      this.heads.set(key, absent);
-      return undefined;
-    }
-    const row = this.#decode(partition, key, bytes);
-    this.heads.set(key, row === null ? absent : { version: row.version, tombstone: row.tombstone, checksum: row.checksum });
-    return row ?? undefined;
+    return bytes === undefined ? undefined : this.#decode(partition, key, bytes) ?? undefined;
   }
 
   /** Null if it is damaged. */

@@ -32,7 +32,7 @@ export const storingBugs: readonly PlantedBug[] = [
   {
     name: 'head-cache-not-refreshed',
     wrong: 'A checkpoint writes newer rows than those whose versions are remembered.',
-    patches: [{ module: checkpoint, find: 'heads.set(key, version === 0 ? absent : { version, tombstone, checksum });', replace: '{ void [heads, absent, version, tombstone, checksum]; }' }],
+    patches: [{ module: checkpoint, find: 'heads.update(key, version === 0 ? absent : { version, tombstone, checksum });', replace: '{ void [heads, absent, version, tombstone, checksum]; }' }],
   },
   {
     name: 'table-ahead-of-journal',
