@@ -69,7 +69,8 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
   };
   const told = (divergence: Divergence): void => {
     results.divergences.push(divergence);
-    say(`${divergence.what}: healed ${Math.round(divergence.healMs)} ms after the node served`);
+    const { what, healMs, bytes, bytesExchanged } = divergence;
+    say(`${what}: healed ${Math.round(healMs)} ms after the node served${bytesExchanged === null ? '' : `, by ${bytesExchanged} bytes for ${bytes}`}`);
   };
   try {
     const startedAtMs = performance.now();
@@ -85,7 +86,10 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
         ({ calls } = await missed.run({ callers: missedCallers, warmUpMs: 0, measureMs: options.missedSeconds * 1_000 }));
       }));
     }
-    if (foreground !== null) results.foreground = await watchForeground(stage, foreground, stalls, { rounds: options.rounds, pauseMs: options.pauseSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
+    if (foreground !== null) {
+      results.foreground = await watchForeground(stage, foreground, stalls, { rounds: options.rounds, pauseMs: options.pauseSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
+      say(`\nCallers meanwhile, ${options.rate} transfers/s asked for:\n\n${foregroundTable(results.foreground)}\n`);
+    }
     if (options.emptyDisk) say('Emptying a disk ...');
     if (options.emptyDisk) told(await loseDisk(stage, (missed === null ? 0 : missedKeys) + (foreground === null ? 0 : foregroundKeys)));
     say('Comparing all replicas, and reading every value ...');
@@ -117,9 +121,8 @@ async function measure(options: Options): Promise<number> {
     results.restarts = restarts;
     results.faults.push(...faults);
   }
-  const { divergences, foreground, restarts, faults } = results;
+  const { divergences, restarts, faults } = results;
   if (divergences.length > 0) say(`\n${divergenceTable(divergences)}`);
-  if (foreground !== null) say(`\nCallers meanwhile, ${options.rate} transfers/s asked for:\n\n${foregroundTable(foreground)}`);
   if (restarts.length > 0) say(`\nRestarts after SIGKILL, the journal at its largest:\n\n${restartTable(restarts)}`);
   say(faults.length === 0 ? '\nAll replicas agree, and all that was acknowledged is there.' : `\n${faults.length} FAULTS:\n${faults.slice(0, 20).join('\n')}`);
   say(`Written: ${writeFiles(options.out, 'healing', { format: 1, kind: 'healing', machine: here, settings: options, ...results }, null).join(', ')}`);
