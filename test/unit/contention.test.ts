@@ -1,7 +1,7 @@
 /** Transactions on the same few keys, from several clients: where they meet. A whole cluster under virtual time. */
 import { describe, expect, it } from 'vitest';
-import type { Database, NodeStatus } from '../../client/index.ts';
-import { simulate } from '../sim/testing.ts';
+import { DtpError, type Database, type NodeStatus } from '../../client/index.ts';
+import { seeds, simulate } from '../sim/testing.ts';
 
 const keys = Array.from({ length: 6 }, (_, i) => `account ${i}`);
 const callersPerClient = 4;
@@ -15,7 +15,7 @@ interface Counts {
 }
 
 async function countsOf(db: Database): Promise<Counts> {
-  const nodes = (await db.status()).map(({ id, ...node }: NodeStatus) => ({ id, transactions: node['transactions'] as { readonly fastCommits: number; readonly slowCommits: number; readonly commits: { readonly met: number; readonly led: number } } }));
+  const nodes = (await db.status()).filter(({ reachable }) => reachable).map(({ id, ...node }: NodeStatus) => ({ id, transactions: node['transactions'] as { readonly fastCommits: number; readonly slowCommits: number; readonly commits: { readonly met: number; readonly led: number } } }));
   const sum = (of: (node: (typeof nodes)[number]) => number): number => nodes.reduce((total, node) => total + of(node), 0);
   return {
     met: sum(({ transactions }) => transactions.commits.met),
@@ -24,8 +24,8 @@ async function countsOf(db: Database): Promise<Counts> {
   };
 }
 
-/** Each caller moves 1 from one key to the next but so many, again and again. */
-async function transfers(clients: readonly Database[]): Promise<void> {
+/** Each caller moves 1 from one key to the next but so many, again and again. What faults come to is passed over. */
+async function transfers(clients: readonly Database[], { timeoutMs = 60_000, expectsFaults = false } = {}): Promise<void> {
   await Promise.all(clients.flatMap((db, c) => Array.from({ length: callersPerClient }, async (_, caller) => {
     for (let i = 0; i < transfersPerCaller; i++) {
       const [from, to] = [keys[(i + c + caller) % keys.length] as string, keys[(i + 2 * c + 3 * caller + 1 + i % 3) % keys.length] as string];
@@ -36,7 +36,9 @@ async function transfers(clients: readonly Database[]): Promise<void> {
         } else {
           for (const [key, delta] of [[from, -1], [to, 1]] as const) tx.set(key, ((await tx.get<number | undefined>(key)) ?? 0) + delta);
         }
-      }, { timeoutMs: 60_000, maxAttempts: 1_000 });
+      }, { timeoutMs, maxAttempts: 1_000 }).catch((error: unknown) => {
+        if (!expectsFaults || !(error instanceof DtpError)) throw error;
+      });
     }
   })));
 }
@@ -73,5 +75,16 @@ describe('transactions on the same keys, whose homes differ', () => {
       const balances = await db.getMany<number>(keys);
       expect(balances.reduce((sum, balance) => sum + balance, 0)).toBe(0);
     });
+  });
+
+  it('lose nothing while nodes die and links break', async () => {
+    const reports = await seeds(3, (seed) => simulate({ seed, chaos: true, nodes: 5 }, async ({ db, cluster }) => {
+      await transfers([db, await cluster.connect(), await cluster.connect()], { timeoutMs: 1_000, expectsFaults: true });
+      await cluster.calm();
+      const balances = await db.getMany<number | undefined>(keys, { timeoutMs: 60_000 });
+      expect(balances.reduce<number>((sum, balance) => sum + (balance ?? 0), 0)).toBe(0);
+      return countsOf(db);
+    }));
+    expect(reports.some(({ result: { led } }) => led > 0), 'or there was nothing to see').toBe(true);
   });
 });
