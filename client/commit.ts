@@ -1,11 +1,13 @@
 /**
  * A commit under way, from an order to its outcome.
  *
- * It goes to the first live replica of its home partition, where transactions on the same keys meet and queue; or of the
- * partition that leads its keys, where they contended with transactions of other homes (wire/leads.ts). Until it is sent, and whenever a node says that nothing happened, it may simply be sent again. But when the session breaks
- * under it, nobody here knows whether it arrived: it may still be committed, so it must not be sent a second time. Then
- * it is resolved: any other node is asked what became of that very transaction, by its name; if it was never decided,
- * asking decides it. The question is repeated, at one node after another, until there is an answer or no time left.
+ * It goes to the coordinator of its home partition, the first live node in an order that all partitions with the same replicas
+ * share (wire/placement.ts): there transactions on the same keys meet and queue. Or to that of the partition that leads its
+ * keys, where they contended with transactions that go elsewhere (wire/leads.ts). Until it is sent, and whenever a node says
+ * that nothing happened, it may simply be sent again. But when the session breaks under it, nobody here knows whether it
+ * arrived: it may still be committed, so it must not be sent a second time. Then it is resolved: any other node is asked
+ * what became of that very transaction, by its name; if it was never decided, asking decides it. The question is repeated, at
+ * one node after another, until there is an answer or no time left.
  */
 import type { Obstacle } from './call.ts';
 import { keysOf, type Order } from './footprint.ts';
@@ -122,7 +124,7 @@ export class Commit implements Exchange, NumberSeeker {
   #route(avoid: Peer | null): void {
     this.#timer = null;
     const turn = this.#turn?.serves(this.#order) === true ? this.#turn : null;
-    const peer = turn?.peer ?? this.#leader ?? this.#router.replicaFor(this.#order.partitions[0] as number, avoid);
+    const peer = turn?.peer ?? this.#leader ?? this.#router.coordinatorFor(this.#order.partitions[0] as number, avoid);
     if (peer === null) {
       this.obstacle = 'unreachable';
       return this.#later(() => this.#route(null));
@@ -138,7 +140,7 @@ export class Commit implements Exchange, NumberSeeker {
   get #leader(): Peer | null {
     if (this.#failures > 0) return null;
     const partition = this.#router.leads.least(keysOf(this.#order), this.#router.nowMs());
-    const peer = partition === null ? null : this.#router.replicaFor(partition, null);
+    const peer = partition === null ? null : this.#router.coordinatorFor(partition, null);
     return peer?.full === true ? null : peer;
   }
 

@@ -1,9 +1,9 @@
 /**
- * Reads of some keys under way: sent to the first live replica of each, and to the next one when that is lost.
+ * Reads of some keys under way: sent to one live replica of each, and to the next one when that is lost. A linearizable read
+ * goes to the first in the ring's order, so that reads spread over all nodes; what a transaction reads, it reads at its keys' coordinator.
  *
- * Keys that have the same first live replica travel together. When a node is lost they may belong apart, so a reading
- * sorts its keys out anew each time it starts: it keeps those that go where its first key goes, and leaves the others
- * to a further reading.
+ * Keys that go to the same node travel together. When a node is lost they may belong apart, so a reading sorts its keys out
+ * anew each time it starts: it keeps those that go where its first key goes, and leaves the others to a further reading.
  */
 import type { Obstacle } from './call.ts';
 import type { Exchange, Peer } from './peer.ts';
@@ -107,7 +107,7 @@ export class Reading<L extends Located> implements Exchange {
 
   #send(avoid: Peer | null): void {
     this.#timer = null;
-    const peer = this.#router.replicaFor(this.#items[0]!.partition, avoid);
+    const peer = this.#peerFor(this.#items[0]!.partition, avoid);
     if (peer === null) {
       this.obstacle = 'unreachable';
       return this.#later(null);
@@ -124,12 +124,17 @@ export class Reading<L extends Located> implements Exchange {
     if (others.length > 0) Reading.start(this.#router, this.#tag, this.#reader, others);
   }
 
+  /** What a transaction reads, it reads where it will be committed: nowhere are outcomes known earlier. */
+  #peerFor(partition: number, avoid: Peer | null): Peer | null {
+    return this.#tag === Tag.get ? this.#router.replicaFor(partition, avoid) : this.#router.coordinatorFor(partition, avoid);
+  }
+
   /** Keeps the keys that go to this node, returns the others. */
   #part(peer: Peer, avoid: Peer | null): readonly L[] {
     if (this.#items.length === 1) return [];
     const here: L[] = [];
     const others: L[] = [];
-    for (const item of this.#items) (this.#router.replicaFor(item.partition, avoid) === peer ? here : others).push(item);
+    for (const item of this.#items) (this.#peerFor(item.partition, avoid) === peer ? here : others).push(item);
     this.#items = here;
     return others;
   }

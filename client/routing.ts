@@ -18,7 +18,7 @@ import type { View } from './wire/view.ts';
 
 /** How often deadlines are looked at. */
 const sweepIntervalMs = 25;
-/** After the first session, how long `connect` waits for the others, so that first requests go to first replicas. */
+/** After the first session, how long `connect` waits for the others, so that first requests go where later ones will. */
 const settlingMs = 300;
 
 /** A link, and the member it leads to. */
@@ -114,17 +114,26 @@ export class Router {
 
   readonly partitionOf = (key: Key): number => this.#known.partitionOf(key);
 
-  /** The replicas of a partition, in the order in which they are preferred. */
+  /** The replicas of a partition, in the order in which linearizable reads prefer them. */
   groupOf(partition: number): readonly string[] {
     return this.#known.groupOf(partition);
   }
 
   /** The first live replica of the partition; one that is just back only if there is no other, and `avoid` only if there is not even that. */
   replicaFor(partition: number, avoid: Peer | null): Peer | null {
+    return this.#firstLive(this.#known.groupOf(partition), avoid);
+  }
+
+  /** Of the same replicas the one that is to coordinate transactions, by the same rule. */
+  coordinatorFor(partition: number, avoid: Peer | null): Peer | null {
+    return this.#firstLive(this.#known.coordinatorsOf(partition), avoid);
+  }
+
+  #firstLive(ids: readonly string[], avoid: Peer | null): Peer | null {
     const nowMs = this.nowMs();
     let justBack: Peer | null = null;
     let last: Peer | null = null;
-    for (const id of this.#known.groupOf(partition)) {
+    for (const id of ids) {
       const peer = this.#peers.get(id);
       if (peer === undefined || peer.session === null) continue;
       if (peer === avoid) last = peer;
@@ -136,7 +145,7 @@ export class Router {
 
   /** All live nodes: replicas of the partition first, `last` behind all others. */
   liveNodes(partition: number, last: string): Peer[] {
-    const ids = new Set([...this.#known.groupOf(partition), ...this.#peers.keys()]);
+    const ids = new Set([...this.#known.coordinatorsOf(partition), ...this.#peers.keys()]);
     if (ids.delete(last)) ids.add(last);
     const live: Peer[] = [];
     for (const id of ids) {

@@ -2,11 +2,12 @@
  * Where transactions on contended keys meet: for each such key the partition that *leads* it.
  *
  * Transactions queue at their coordinator instead of aborting one another, but only those that have the same one. A
- * transaction goes to the first live replica of its home partition, so two on one key whose homes differ may have two. Once
- * that is found out, all that touch the key go to the first live replica of one partition, whatever their homes are. Keys
+ * transaction goes to the coordinator of its home partition (placement.ts), which is the same for all partitions with the same
+ * replicas; so two on one key whose homes have different replicas may have two. Once that is found out, all that touch the key go to
+ * the coordinator of one partition, whatever their homes are. Where all partitions have the same replicas there is nothing to lead. Keys
  * that share transactions must share that partition too: it is the least of all partitions that any key of such a bundle had
  * before. Each meeting can only lower it, so a bundle ends at one (label propagation; Raghavan, Albert and Kumara, 2007,
- * with the least label winning). Partitions are hashes of keys, so different bundles end at different nodes.
+ * with the least label winning). Partitions are hashes of keys, so different bundles spread over the coordinators that there are.
  *
  * It is a hint: any node may coordinate anything. So it may be wrong, be forgotten, and be different at different places.
  */

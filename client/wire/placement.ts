@@ -8,6 +8,9 @@
  *
  * 256 virtual nodes of 4 points each per unit of weight keep the shares even: by primary within 6 to 11 % of the mean
  * with 1,024 partitions (standard deviation), which is close to what that many partitions can do.
+ *
+ * Reads go to a key's primary, and so spread over all nodes. Transactions go to one node for all partitions that have the same
+ * replicas: the more of them meet, the fewer abort one another, and the more are committed with one vote (node/txn/batches.ts).
  */
 import HashRing from 'hashring';
 import xxhash from 'xxhash-wasm';
@@ -20,12 +23,15 @@ const { h32 } = await xxhash();
 export class Placement {
   readonly view: View;
   readonly #groups: readonly (readonly string[])[];
+  readonly #coordinators: readonly (readonly string[])[];
   readonly #mask: number;
 
   constructor(view: View) {
     this.view = view;
     this.#mask = view.partitions - 1;
-    this.#groups = placed(view);
+    const { groups, coordinators } = placed(view);
+    this.#groups = groups;
+    this.#coordinators = coordinators;
   }
 
   /** The ids of the partition's replicas in ring order; the first is its primary. */
@@ -33,6 +39,11 @@ export class Placement {
     const group = this.#groups[partition];
     if (group === undefined) throw new RangeError(`partition ${partition} of ${this.view.partitions}`);
     return group;
+  }
+
+  /** The same replicas, in the order in which they are to coordinate transactions: the first that is up. It is the same for all partitions of theirs. */
+  coordinatorsOf(partition: number): readonly string[] {
+    return this.#coordinators[partition] ?? this.groupOf(partition);
   }
 
   partitionOf(key: Key): number {
@@ -59,14 +70,42 @@ function isSingleString(key: Key): boolean {
   return end === key.length - 1;
 }
 
-let last: { readonly of: string; readonly groups: readonly (readonly string[])[] } | null = null;
+interface Placed {
+  readonly groups: readonly (readonly string[])[];
+  readonly coordinators: readonly (readonly string[])[];
+}
+
+let last: { readonly of: string; readonly placed: Placed } | null = null;
 
 /** Placing takes milliseconds, and most views that a process meets differ in nothing that matters here: the last result is kept. */
-function placed(view: View): readonly (readonly string[])[] {
+function placed(view: View): Placed {
   const { partitions, replicationFactor, members } = view;
   const of = JSON.stringify([partitions, replicationFactor, members.map(({ id, weight, zone }) => [id, weight, zone])]);
-  if (last?.of !== of) last = { of, groups: placeAll(view) };
-  return last.groups;
+  if (last?.of !== of) {
+    const groups = placeAll(view);
+    last = { of, placed: { groups, coordinators: coordinatorsIn(view, groups) } };
+  }
+  return last.placed;
+}
+
+/** The largest groups first, each is coordinated by that of its members which has the least to coordinate so far, for its weight. */
+function coordinatorsIn({ members }: View, groups: readonly (readonly string[])[]): (readonly string[])[] {
+  const weights = new Map(members.map(({ id, weight }) => [id, weight]));
+  const partitions = new Map<string, number[]>();
+  groups.forEach((group, partition) => {
+    const name = [...group].sort().join('\n');
+    partitions.set(name, [...(partitions.get(name) ?? []), partition]);
+  });
+  const loads = new Map<string, number>();
+  const loadOf = (id: string): number => (loads.get(id) ?? 0) / (weights.get(id) ?? 1);
+  const coordinators: (readonly string[])[] = [];
+  for (const [name, own] of [...partitions].sort(([a, { length: m }], [b, { length: n }]) => n - m || (a < b ? -1 : 1))) {
+    const order = name.split('\n').sort((a, b) => loadOf(a) - loadOf(b) || (a < b ? -1 : 1));
+    const [first] = order as [string];
+    loads.set(first, (loads.get(first) ?? 0) + own.length);
+    for (const partition of own) coordinators[partition] = order;
+  }
+  return coordinators;
 }
 
 function placeAll(view: View): string[][] {

@@ -75,9 +75,14 @@ export class Topology {
     return groups;
   }
 
-  /** The replicas of a partition in the ring's order: the first is where its reads and transactions go while it lives. */
+  /** The replicas of a partition in the ring's order: the first is where its reads go while it lives. */
   preferenceOf(partition: number): readonly string[] {
     return this.#placement.groupOf(partition);
+  }
+
+  /** The same replicas, in the order in which they are to coordinate transactions. */
+  coordinatorsOf(partition: number): readonly string[] {
+    return this.#placement.coordinatorsOf(partition);
   }
 
   get partitionCounts(): { primary: number; replica: number } {

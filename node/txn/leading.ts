@@ -63,7 +63,7 @@ export class Leading {
     const now = nowMs();
     const partition = this.#leads.least(keys, now);
     if (partition === null) return null;
-    const leader = topology.preferenceOf(partition).find((node) => outbox.isUp(node));
+    const leader = topology.coordinatorsOf(partition).find((node) => outbox.isUp(node));
     if (leader === undefined || leader === topology.self) return null;
     this.counters.led++;
     client.send([Tag.lead, keys.filter((key) => this.#leads.of(key, now) !== undefined).slice(0, keysMax), partition]);

@@ -80,9 +80,9 @@ export class TestCluster {
     });
   }
 
-  /** The nodes that keep the key. The first is where its reads and transactions go while it lives; the coordinator of a transaction is the first of its first write. */
+  /** The nodes that keep the key. The first coordinates transactions that write it before any other key, while it lives. */
   replicasOf(key: Key): readonly string[] {
-    return this.#placement.groupOf(this.#placement.partitionOf(encodeKey(key)));
+    return this.#placement.coordinatorsOf(this.#placement.partitionOf(encodeKey(key)));
   }
 
   /** Whether the node runs and serves. */

@@ -42,9 +42,14 @@ export class FakeCluster {
     return found;
   }
 
-  /** The replicas of a key, in the order in which the client prefers them. */
+  /** The replicas of a key, in the order in which linearizable reads go to them. */
   replicasOf(key: Key): FakeNode[] {
     return this.placement.groupOf(this.placement.partitionOf(key)).map((id) => this.node(id));
+  }
+
+  /** The same, in the order in which transactions go to them. */
+  coordinatorsOf(key: Key): FakeNode[] {
+    return this.placement.coordinatorsOf(this.placement.partitionOf(key)).map((id) => this.node(id));
   }
 
   connecting(options: Partial<ConnectOptions> = {}): Promise<Database> {

@@ -10,7 +10,7 @@ interface Stage {
   readonly cluster: FakeCluster;
   readonly db: Database;
   readonly key: string;
-  /** The replicas of the key's own partition, and of one that another node prefers; `lead` is that partition. */
+  /** The replicas of the key's own partition, and of one that is coordinated by a node that is none of those, each in the order of coordination; `lead` is that partition. */
   readonly own: readonly FakeNode[];
   readonly leaders: readonly FakeNode[];
   readonly lead: number;
@@ -19,8 +19,8 @@ interface Stage {
 async function stage(): Promise<Stage> {
   const cluster = new FakeCluster(5, 3);
   const key = 'k';
-  const own = cluster.replicasOf(encodeKey(key));
-  const groups = Array.from({ length: cluster.view.partitions }, (_, partition) => cluster.placement.groupOf(partition));
+  const own = cluster.coordinatorsOf(encodeKey(key));
+  const groups = Array.from({ length: cluster.view.partitions }, (_, partition) => cluster.placement.coordinatorsOf(partition));
   const lead = groups.findIndex(([first]) => !own.some(({ id }) => id === first));
   const leaders = (groups[lead] as readonly string[]).map((id) => cluster.node(id));
   return { cluster, db: await cluster.connect(), key, own, leaders, lead };
@@ -35,7 +35,7 @@ async function tell({ cluster, lead, key }: Stage, partition = lead): Promise<vo
 const wentTo = ({ cluster }: Stage): string[] => cluster.received(Tag.commit).map(({ node }) => node.id);
 
 describe('a commit on a key that a partition leads', () => {
-  it('goes to the first replica of that partition, whatever it does with the key, for as long as that is known', async () => {
+  it('goes to the coordinator of that partition, whatever it does with the key, for as long as that is known', async () => {
     const scene = await stage();
     const { cluster: { world }, db, key, own, leaders } = scene;
     await world.settle(db.set(key, 1));
@@ -49,11 +49,11 @@ describe('a commit on a key that a partition leads', () => {
     await world.pass(leadTtlMs);
     await world.settle(db.set(key, 4));
     const leader = leaders[0]!.id;
-    const otherHome = scene.cluster.replicasOf(encodeKey('other'))[0]!.id;
+    const otherHome = scene.cluster.coordinatorsOf(encodeKey('other'))[0]!.id;
     expect(wentTo(scene)).toEqual([own[0]!.id, leader, leader, leader, leader, otherHome, own[0]!.id]);
   });
 
-  it('goes to the next replica of that partition when the first is away', async () => {
+  it('goes to the next replica of that partition when its coordinator is away', async () => {
     const scene = await stage();
     const { cluster: { world }, db, key, leaders } = scene;
     await tell(scene);

@@ -34,21 +34,26 @@ describe('get, entry, set, delete', () => {
     expect(await world.settle(db.entry('none'))).toBeUndefined();
   });
 
-  it('go to the first replica, and to the next when that is gone', async () => {
+  it('go to the first replica if they read, to the coordinator if they write, and to the next when that is gone', async () => {
     const cluster = new FakeCluster(5, 3);
     const { world } = cluster;
     const db = await cluster.connect();
-    const key = encodeKey('k');
-    const [first, second] = cluster.replicasOf(key);
-    await world.settle(db.set('k', 1));
-    await world.settle(db.get('k'));
-    expect(cluster.log.map(({ node }) => node)).toEqual([first, first]);
-    first?.kill();
+    const key = Array.from({ length: 50 }, (_, i) => `k${i}`).find((each) => cluster.replicasOf(encodeKey(each))[0] !== cluster.coordinatorsOf(encodeKey(each))[0]) as string;
+    const wentTo = async (value: number): Promise<unknown[]> => {
+      cluster.log.length = 0;
+      await world.settle(db.set(key, value));
+      expect(await world.settle(db.get(key))).toBe(value);
+      return cluster.log.map(({ node }) => node);
+    };
+    const [reading, coordinating] = [cluster.replicasOf(encodeKey(key)), cluster.coordinatorsOf(encodeKey(key))];
+    expect(await wentTo(1)).toEqual([coordinating[0], reading[0]]);
+    reading[0]?.kill();
     await world.pass(10);
-    cluster.log.length = 0;
-    await world.settle(db.set('k', 2));
-    expect(await world.settle(db.get('k'))).toBe(2);
-    expect(cluster.log.map(({ node }) => node)).toEqual([second, second]);
+    expect(await wentTo(2)).toEqual([coordinating[0], reading[1]]);
+    coordinating[0]?.kill();
+    await world.pass(10);
+    const [last] = reading.filter((node) => node !== reading[0] && node !== coordinating[0]);
+    expect(await wentTo(3)).toEqual([last, last]);
   });
 
   it('come back to a replica that was away when it has been there for a while, or when there is no other', async () => {
@@ -102,11 +107,12 @@ describe('get, entry, set, delete', () => {
     const cluster = new FakeCluster();
     const { world } = cluster;
     const db = await cluster.connect();
-    const [first, second] = cluster.replicasOf(encodeKey('k'));
-    if (first === undefined) throw new Error('no replica');
-    first.script = fails('not-ready');
+    const [coordinator, next] = cluster.coordinatorsOf(encodeKey('k'));
+    const [first] = cluster.replicasOf(encodeKey('k'));
+    if (coordinator === undefined || first === undefined) throw new Error('no replica');
+    coordinator.script = fails('not-ready');
     await world.settle(db.set('k', 1));
-    expect(cluster.received(Tag.commit).map(({ node }) => node)).toEqual([first, second]);
+    expect(cluster.received(Tag.commit).map(({ node }) => node)).toEqual([coordinator, next]);
     cluster.log.length = 0;
     let turnedDown = 0;
     first.script = (message, session, node) => turnedDown++ < 2 && fails('overloaded', Tag.get)(message, session, node);

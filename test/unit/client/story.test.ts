@@ -131,6 +131,19 @@ describe('a story', () => {
     expect(describeStory(story, plain).join('\n')).toMatch(/Recovery\n.* n2 +an operator decides: abort\n.* n2 +an operator decides: commit at 120, as was accepted before, and not abort/);
   });
 
+  it('of a transaction that is committed with others says in whose name', () => {
+    const world = new World();
+    world.note('n1', EventKind.requested, 0, null, 0);
+    world.note('n1', EventKind.batched, 0, null, 40);
+    world.note('n2', EventKind.recovering, 0, null, 0, 0, null, 'its client asks');
+    world.note('n2', EventKind.batched, 0, null, 40);
+    const story = storyOf(id, world.told);
+    expect(story.events.filter(({ what }) => what === 'batched')).toMatchObject([{ node: 'n1', batch: 'n1:3:40' }, { node: 'n2', batch: 'n1:3:40' }]);
+    const words = 'is committed together with others or not at all, in the name of n1:3:40, whose story tells how';
+    expect(describeStory(story, plain).slice(2).map((line) => line.replace(/ +/g, ' '))).toEqual(
+      ['', 'Request', ' 0.00 n1 a client asks to commit, under dtp', ` 0.00 n1 ${words}`, '', 'Recovery', ' 0.00 n2 begins to recover it: its client asks', ` 0.00 n2 ${words}`]);
+  });
+
   it('reads as a table with a section for each round', () => {
     expect(describeStory(storyOf(id, commit().told), plain).slice(2)).toEqual([
       '',
@@ -154,7 +167,7 @@ describe('a story', () => {
   });
 
   it('every kind of event and message has words', () => {
-    const messages = [Tag.prepare, Tag.vote, Tag.accept, Tag.accepted, Tag.recover, Tag.promise, Tag.rejected, Tag.decide, Tag.decided, Tag.finished];
+    const messages = [Tag.prepare, Tag.vote, Tag.accept, Tag.accepted, Tag.recover, Tag.promise, Tag.rejected, Tag.decide, Tag.decided, Tag.finished, Tag.batched];
     const world = new World();
     for (const kind of Object.values(EventKind)) for (const about of messages) world.note('n1', kind, about, 'n2', 1, 1, encodeKey(['a', 1]), 'text');
     const text = describeStory(storyOf(id, world.told), plain).join('\n');

@@ -6,11 +6,12 @@ import { parseBody } from '../../../node/txn/body.ts';
 import { Leading } from '../../../node/txn/leading.ts';
 import { bodyOf } from './bodies.ts';
 import { Bench } from './commits-bench.ts';
-import { keysIn, viewOf } from './topologies.ts';
+import { keysIn, partitionWhere, viewOf } from './topologies.ts';
 
-const view = viewOf(3);
+/** More nodes than replicas, so that not all transactions have one coordinator anyway. */
+const view = viewOf(5, 3, 64);
 const topologies = new Map(view.members.map(({ id }) => [id, new Topology(view, id)]));
-const { partitionOf, preferenceOf } = { partitionOf: topologies.get('n1')!.partitionOf, preferenceOf: (partition: number) => topologies.get('n1')!.preferenceOf(partition) };
+const { partitionOf, coordinatorsOf } = { partitionOf: topologies.get('n1')!.partitionOf, coordinatorsOf: (partition: number) => topologies.get('n1')!.coordinatorsOf(partition) };
 /** One key of each partition. */
 const keys = Array.from({ length: view.partitions }, (_, partition) => keysIn(topologies.get('n1')!, partition, 1)[0] as Key);
 
@@ -59,11 +60,11 @@ class Coordinators {
   }
 }
 
-/** Keys of which the first is placed first, and which different nodes prefer. */
+/** Keys of which the first is placed first, and which different nodes coordinate. */
 const low = partitionOf(keys[0] as Key);
-const apart = keys.findIndex((_, partition) => preferenceOf(partition)[0] !== preferenceOf(low)[0]);
+const apart = keys.findIndex((_, partition) => coordinatorsOf(partition)[0] !== coordinatorsOf(low)[0]);
 const [first, second] = [keys[low] as Key, keys[apart] as Key];
-const [firstNode, secondNode] = [preferenceOf(low)[0] as string, preferenceOf(apart)[0] as string];
+const [firstNode, secondNode] = [coordinatorsOf(low)[0] as string, coordinatorsOf(apart)[0] as string];
 const third = view.members.map(({ id }) => id).find((id) => id !== firstNode && id !== secondNode) as string;
 
 describe('coordinators whose transactions contend', () => {
@@ -104,7 +105,7 @@ describe('coordinators whose transactions contend', () => {
     const nodes = new Coordinators();
     nodes.meet(firstNode, [second], secondNode, [second], second);
     nodes.down.add(secondNode);
-    const next = preferenceOf(apart)[1] as string;
+    const next = coordinatorsOf(apart)[1] as string;
     expect(nodes.arrive(next, [second])).toEqual({ goTo: null, told: [] });
     expect(nodes.arrive(firstNode, [second]).goTo).toBe(next === firstNode ? null : next);
     nodes.down.clear();
@@ -150,13 +151,16 @@ describe('a commit', () => {
   });
 
   it('goes its way wherever its likes had better go, and its client is told', () => {
-    const bench = new Bench();
+    const topology = topologies.get('n1') as Topology;
+    const bench = new Bench(topology);
     const client = bench.client();
-    const elsewhere = keys.findIndex((_, partition) => preferenceOf(partition)[0] !== 'n1');
-    bench.leading.onLead([Tag.lead, [a], elsewhere]);
-    bench.commit(client, 1, { writes: { [a]: 'x' } });
+    // The bench plays n2 and n3.
+    const key = keys[partitionWhere(topology, (members) => members.every((node) => ['n1', 'n2', 'n3'].includes(node)))] as Key;
+    const elsewhere = keys.findIndex((_, partition) => coordinatorsOf(partition)[0] !== 'n1');
+    bench.leading.onLead([Tag.lead, [key], elsewhere]);
+    bench.commit(client, 1, { writes: { [key]: 'x' } });
     const [prepare] = bench.prepares() as [Prepare];
     bench.vote(prepare);
-    expect(client.take()).toEqual([[Tag.lead, [a], elsewhere], [Tag.committed, 1, prepare[5]]]);
+    expect(client.take()).toEqual([[Tag.lead, [key], elsewhere], [Tag.committed, 1, prepare[5]]]);
   });
 });

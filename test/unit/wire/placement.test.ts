@@ -117,6 +117,70 @@ describe('placement', () => {
   });
 });
 
+describe('the order of coordination', () => {
+  const partitions = Array.from({ length: 1_024 }, (_, partition) => partition);
+  const orders = (placement: Placement): (readonly string[])[] => partitions.map((partition) => placement.coordinatorsOf(partition));
+  const nameOf = (group: readonly string[]): string => [...group].sort().join(' ');
+
+  it('of a partition has its replicas, each once, and is the same for all partitions that have these', () => {
+    for (const view of [viewOf(5), viewOf(7, { replicationFactor: 4 }), viewOf(['a', 'a', 'b', 'b', 'c', 'c'].map((zone) => ({ zone })))]) {
+      const placement = new Placement(view);
+      const byGroup = new Map<string, Set<string>>();
+      for (const partition of partitions) {
+        const order = placement.coordinatorsOf(partition);
+        expect(nameOf(order)).toBe(nameOf(placement.groupOf(partition)));
+        byGroup.set(nameOf(order), (byGroup.get(nameOf(order)) ?? new Set()).add(order.join(' ')));
+      }
+      expect([...byGroup.values()].every((different) => different.size === 1)).toBe(true);
+      expect(byGroup.size, 'or there is nothing to see').toBeGreaterThan(5);
+    }
+  });
+
+  it.each([1, 2, 3])('is one order where %i nodes are all replicas', (nodes) => {
+    expect(new Set(orders(new Placement(viewOf(nodes, { replicationFactor: nodes }))).map((order) => order.join(' ')))).toEqual(new Set([viewOf(nodes).members.map(({ id }) => id).join(' ')]));
+  });
+
+  // There are ten groups of three of five nodes, which is too few for even shares.
+  it.each([[5, 0.35, 0.4], [7, 0.15, 0.1], [9, 0.1, 0.1]])('gives %i nodes shares that are no further from the mean than %d below and %d above', (nodes, below, above) => {
+    const counts = countOf(orders(new Placement(viewOf(nodes))).map(([first]) => first as string));
+    const mean = 1_024 / nodes;
+    expect(counts.size).toBe(nodes);
+    expect(Math.min(...counts.values())).toBeGreaterThan((1 - below) * mean);
+    expect(Math.max(...counts.values())).toBeLessThan((1 + above) * mean);
+  });
+
+  it('gives nodes shares by weight', () => {
+    const view = viewOf([{ weight: 1 }, { weight: 2 }, { weight: 4 }, { weight: 0.5 }, {}, {}, {}]);
+    const counts = countOf(orders(new Placement(view)).map(([first]) => first as string));
+    const unit = 1_024 / 10.5;
+    for (const { id, weight } of view.members) expect(Math.abs((counts.get(id) ?? 0) / (unit * weight) - 1), id).toBeLessThan(0.3);
+  });
+
+  it('is the same wherever it is computed, and whatever was computed before', () => {
+    const view = viewOf(7);
+    const first = orders(new Placement(view));
+    new Placement(viewOf(4)); // What is kept is that of the last view alone.
+    expect(orders(new Placement(JSON.parse(JSON.stringify({ ...view, epoch: 9 })) as View))).toEqual(first);
+  });
+
+  it('is what it has always been: clients and nodes that differ would part what is to meet', () => {
+    const placement = new Placement(viewOf(5));
+    expect([0, 1, 2, 511, 1_023].map((partition) => placement.coordinatorsOf(partition).join(' '))).toMatchInlineSnapshot(`
+      [
+        "n2 n1 n4",
+        "n5 n4 n2",
+        "n5 n4 n2",
+        "n1 n3 n4",
+        "n5 n3 n1",
+      ]
+    `);
+  });
+
+  it('is of no partition beyond the view', () => {
+    expect(() => new Placement(viewOf(3)).coordinatorsOf(1_024)).toThrow(RangeError);
+  });
+});
+
 describe('the routed part of a key', () => {
   it.each([
     ['{user7}:cart', 'user7'],
