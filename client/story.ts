@@ -18,10 +18,10 @@ import { commitProtocols, type CommitProtocolName } from './wire/protocols.ts';
  * What happened. `sent` and `received` are messages between nodes, `unsent` one for which there was no session; `forced`: the record behind
  * a message reached the disk, and the message waited for it; `lost`: a voter's connection broke; `handedOver`: the coordinator could
  * decide no more; `queued`: it waits for a key; `confirming`: what a transaction read that writes nothing is checked; `led`: its client is told of
- * another coordinator, where transactions on the same keys meet.
+ * another coordinator, where transactions on the same keys meet; `batched`: it is committed together with others, in the name of one of them.
  */
 export type StoryWhat = keyof typeof EventKind;
-export type StoryMessage = 'prepare' | 'vote' | 'accept' | 'accepted' | 'recover' | 'promise' | 'rejected' | 'decide' | 'decided' | 'finished';
+export type StoryMessage = 'prepare' | 'vote' | 'accept' | 'accepted' | 'recover' | 'promise' | 'rejected' | 'decide' | 'decided' | 'finished' | 'batched';
 export type StoryVote = keyof typeof Vote;
 export type StoryDecision = 'commit' | 'abort' | 'undecided';
 
@@ -59,6 +59,8 @@ export interface StoryEvent {
   readonly promised?: { readonly round: number; readonly to: string };
   /** `recovered`: how many ballots it took. */
   readonly rounds?: number;
+  /** `batched`: the transaction, by its name, in whose name this one is committed, and whose story tells how. */
+  readonly batch?: string;
   /** `settled`: what the operator asked for; `decision` is what it came to. */
   readonly wished?: string;
 }
@@ -174,7 +176,7 @@ type Details = Omit<StoryEvent, 'atMs' | 'node' | 'what'>;
 const nameIn = <N extends string>(names: Readonly<Record<N, number>>, wanted: number): N | undefined => (Object.keys(names) as N[]).find((name) => names[name] === wanted);
 
 function eventOf(node: string, row: EventRow): StoryEvent {
-  const [, , , kind, about, atMs, peer, first, second, key, text] = row;
+  const [coordinator, incarnation, , kind, about, atMs, peer, first, second, key, text] = row;
   const what = nameIn(EventKind, kind) as StoryWhat;
   const isMessage = kind === EventKind.sent || kind === EventKind.unsent || kind === EventKind.received || kind === EventKind.forced;
   return {
@@ -182,6 +184,7 @@ function eventOf(node: string, row: EventRow): StoryEvent {
     ...(peer !== null && { peer }),
     ...(key !== null && { key: readableKey(key) }),
     ...(isMessage ? { message: tagNames.get(about) as StoryMessage, ...messageDetails[about as keyof typeof messageDetails]?.(first, second, text) } : otherDetails[what]?.(first, second, text, about)),
+    ...((kind === EventKind.batched || (isMessage && about === Tag.batched)) && { batch: formatTxnId({ node: coordinator, incarnation, number: first }) }),
   };
 }
 

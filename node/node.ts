@@ -115,7 +115,7 @@ export class Node {
         ...coordinator.counters,
         ...participant.counters,
         recoveries: { ...recovery.counters },
-        commits: { ...commits.counters, ...leading.counters },
+        commits: { ...commits.counters, ...commits.batches, ...leading.counters },
         blocked: blocked.status,
         settlements: this.#settlements,
       },
@@ -193,6 +193,7 @@ export class Node {
       this.#part.recovery.onFinished(from, message);
       this.#part.settling.onFinished(from, message);
     },
+    [Tag.batched]: (_from, message) => this.#part.recovery.onBatched(message),
     [Tag.marks]: (from, message, incarnation) => this.#part.participant.onMarks(from, incarnation, message),
     [Tag.claims]: (from, message) => this.#part.closing.onClaims(from, message),
     [Tag.settled]: (_from, message) => this.#part.settling.onSettled(message),
@@ -302,7 +303,8 @@ export class Node {
     const body = bodyOf(message);
     if (body === null) return null;
     try {
-      const { partitions } = parseBody(body, this.#topology.partitionOf);
+      const { partitions, others } = parseBody(body, this.#topology.partitionOf);
+      if (others.length > 0 && message[0] === Tag.commit) return 'a batch from a client';
       return partitions.length === 0 && message[0] !== Tag.commit ? 'a transaction that touches nothing' : null;
     } catch (error) {
       if (error instanceof DtpError) return error.message;

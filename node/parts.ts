@@ -116,7 +116,7 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
   const { floors } = ledger.lives;
   const gate = new Gate(topology.self, floors);
   const shared = { ...timing, topology, clock, store, ledger, chronicle, outbox: chronicle.listenTo(peers), nowMs, randomUint32, during, defer, gate, incarnation, log: runtime.log };
-  const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
+  const recovery = new Recovery({ ...shared, roundTimeoutMs: timing.recoveryDelayMs, isHeld: (id) => ledger.holds(id) });
   const coordinator = new Coordinator({
     ...shared,
     wakeAfter: (delayMs) => void runtime.after(delayMs, () => during(() => coordinator.tick())),

@@ -59,7 +59,8 @@ function isMore(before: StoryEvent, event: StoryEvent): boolean {
   return event.what === before.what && (event.what === 'sent' || event.what === 'unsent') && event.node === before.node && sectionOf(event) === sectionOf(before) && wordsFor(event) === wordsFor(before);
 }
 
-function sectionOf({ what, message, round }: StoryEvent): string {
+function sectionOf({ what, message, round, node, batch }: StoryEvent): string {
+  if (batch !== undefined) return what === 'batched' && batch.startsWith(`${node}:`) ? 'Request' : 'Recovery';
   if (what === 'requested' || what === 'queued' || what === 'confirming' || what === 'led') return 'Request';
   if (what === 'recovering' || what === 'blocked' || what === 'settled') return 'Recovery';
   if (what === 'lost' || message === 'prepare' || message === 'vote') return 'Votes';
@@ -82,6 +83,7 @@ const others: { readonly [what in StoryEvent['what']]?: (event: StoryEvent) => s
   requested: ({ protocol }) => `a client asks to commit${protocol === undefined ? '' : `, under ${protocol}`}`,
   queued: ({ key, holder }) => `waits for key ${keyOf(key)}, ${holder === undefined ? 'behind others in line' : `which ${holder} holds`}`,
   led: ({ peer }) => `tells the client to send the like of it to ${peer}, where others on the same keys meet`,
+  batched: ({ batch }) => `is committed together with others or not at all, in the name of ${batch}, whose story tells how`,
   confirming: () => 'asks a majority whether what was read is current',
   lost: ({ peer }) => `loses its connection to ${peer}, which can’t vote any more`,
   decided: ({ decision, version, fast }) => `decides to ${decision}${at(version)}, ${fast === true ? 'on the votes alone' : 'as was proposed'}`,
@@ -94,7 +96,7 @@ const others: { readonly [what in StoryEvent['what']]?: (event: StoryEvent) => s
   recovered: ({ decision, version, rounds }) => `has recovered it: ${decision}${at(version)}, after ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
 };
 
-function aboutMessage({ what, message, vote, timestamp, version, key, holder, round, decision, voted, promised }: StoryEvent): string {
+function aboutMessage({ what, message, vote, timestamp, version, key, holder, round, decision, voted, promised, batch }: StoryEvent): string {
   switch (message) {
     case 'prepare':
       return `prepare${at(timestamp)}`;
@@ -121,6 +123,8 @@ function aboutMessage({ what, message, vote, timestamp, version, key, holder, ro
       return what === 'forced' ? 'outcome' : 'outcome on disk';
     case 'finished':
       return `finished long ago: ${decision}`;
+    case 'batched':
+      return `it is part of ${batch}`;
     default:
       return String(message);
   }

@@ -37,6 +37,8 @@ export const EventKind = {
   settled: 16,
   /** Its client is told that the likes of it had better go to `peer`, where others on the same keys meet. */
   led: 17,
+  /** It is committed as part of a batch, in the name of another transaction of the same life. `first`: the number of that. */
+  batched: 18,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 

@@ -29,8 +29,11 @@ export interface TxnId {
   readonly number: number;
 }
 
-/** Reads flat: key, version seen, key, version seen, ... Writes flat: key, value, key, value, ... sorted by partition and key. */
-export type Body = [reads: (Key | Version)[], writes: (Key | Value)[]];
+/**
+ * Reads flat: key, version seen, key, version seen, ... Writes flat: key, value, key, value, ... sorted by partition and key. Between nodes it may be the
+ * body of a batch: `others` are the numbers of the transactions of the same coordinator's life that are committed with it, in its name.
+ */
+export type Body = [reads: (Key | Version)[], writes: (Key | Value)[], others?: number[]];
 
 /** Server-side operations flat: kind, key, operand, min, max; operand and bounds as encoded values, null for none. */
 export type Operations = (number | Key | Value)[];
@@ -44,7 +47,7 @@ export const Tag = {
 
   prepare: 10, vote: 11, accept: 12, accepted: 13, recover: 14, promise: 15, rejected: 16, decide: 17, decided: 18, finished: 19,
   marks: 20, claims: 21, settled: 22,
-  vouch: 23, fenced: 24, drained: 25, attest: 26, attested: 27, forgot: 28,
+  vouch: 23, fenced: 24, drained: 25, attest: 26, attested: 27, forgot: 28, batched: 29,
 
   peek: 30, peeked: 31, confirm: 32, confirmed: 33, declined: 34,
 
@@ -115,6 +118,9 @@ export type Forgot = [T['forgot'], ...Id, round: number, proposer: string];
 export type Attest = [T['attest'], request: number, partitions: number[]];
 /** Of these it was. */
 export type Attested = [T['attested'], request: number, partitions: number[]];
+
+/** In answer to recover or accept: this transaction is part of a batch, of that number of the same life, and ends as that does; and what is needed to recover that. */
+export type Batched = [T['batched'], ...Id, batch: number, epoch: number, protocol: number, partitions: number[]];
 
 /* Reads, between nodes */
 export type Peek = [T['peek'], request: number, epoch: number, keys: Key[], withValues: boolean];
@@ -216,7 +222,7 @@ export type AuditKeys = [T['auditKeys'], request: number, partition: number, ran
 export type AuditedKeys = [T['auditedKeys'], request: number, rows: (Key | number)[], more: boolean];
 /** Compare with all peers now. The answer is `statusIs`. */
 export type Heal = [T['heal'], request: number];
-/** Transactions on these keys contend: they had better meet at the first live replica of this partition (leads.ts). Nobody answers. */
+/** Transactions on these keys contend: they had better meet at the coordinator of this partition (leads.ts). Nobody answers. */
 export type Lead = [T['lead'], keys: Key[], partition: number];
 /** Of a recovery point. The latest that failed is listed until another one is begun. */
 export const PointState = { kept: 0, underWay: 1, failed: 2 } as const;
@@ -224,7 +230,7 @@ export type PointState = (typeof PointState)[keyof typeof PointState];
 
 export type Message =
   | Hello | Welcome | Refuse | Ping | Pong
-  | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Marks | Claims | Settled
+  | Prepare | VoteMessage | Accept | Accepted | Recover | Promised | Rejected | Decide | Decided | Finished | Batched | Marks | Claims | Settled
   | Vouch | Fenced | Drained | Attest | Attested | Forgot
   | Peek | Peeked | Confirm | Confirmed | Declined
   | Blocks | Roots | Compare | Differ | Descend | Children | List | Listed | Pull | Pulled | Repair
@@ -294,6 +300,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.decide]: [...id, uint, orNull(bytes)],
   [Tag.decided]: [name, uint, flat(uint)],
   [Tag.finished]: [...id, atLeastMinusOne],
+  [Tag.batched]: [...id, uint, uint, protocol, partitions],
   [Tag.marks]: [uint, flat(uint)],
   [Tag.claims]: [uint, flat(name, name, uint, uint, uint, uint)],
   [Tag.settled]: [...id, uint, uint, name],
@@ -358,6 +365,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
 
 const isReads = flat(key, uint);
 const isWrites = flat(key, value);
+const isNumbers = atMost(limits.transactionKeysMax, 1, flat(uint));
 
 /** The names of the tags, for logs and traces. */
 export const tagNames: ReadonlyMap<number, string> = new Map(Object.entries(Tag).map(([tagName, tag]) => [tag, tagName]));
@@ -378,9 +386,10 @@ export function faultOf(message: unknown): string | null {
 
 /** What is wrong with a decoded transaction body, or null. Checks shapes and limits, not whether the keys are ours. */
 export function bodyFaultOf(body: unknown): string | null {
-  if (!Array.isArray(body) || body.length !== 2) return 'a transaction body that is not [reads, writes]';
+  if (!Array.isArray(body) || (body.length !== 2 && body.length !== 3)) return 'a transaction body that is not [reads, writes]';
   if (!isReads(body[0])) return 'a transaction body with bad reads';
   if (!isWrites(body[1])) return 'a transaction body with bad writes';
+  if (body.length === 3 && !isNumbers(body[2])) return 'the body of a batch with bad numbers';
   if ((body[0] as unknown[]).length / 2 + (body[1] as unknown[]).length / 2 > 2 * limits.transactionKeysMax) return 'a transaction body with too many keys';
   return null;
 }

@@ -14,8 +14,8 @@ export type Prepared = [kind: typeof Kind.prepared, ...Id, epoch: number, protoc
 /** The replica takes part in no ballot below this one. */
 export type PromisedRecord = [kind: typeof Kind.promised, ...Id, round: number, proposer: string];
 export type AcceptedRecord = [kind: typeof Kind.accepted, ...Id, round: number, proposer: string, decision: Decision];
-/** The transaction is decided. `body` only where no `prepared` record says what to apply. */
-export type Outcome = [kind: typeof Kind.outcome, ...Id, decision: Decision, body: Uint8Array | null];
+/** The transaction is decided. `body` only where no `prepared` record says what to apply; `others` only where neither says that it is a batch. */
+export type Outcome = [kind: typeof Kind.outcome, ...Id, decision: Decision, body: Uint8Array | null, others?: number[]];
 /** What a coordinator said of its own transactions (see Marks in client/wire/messages.ts). */
 export type MarksRecord = [kind: typeof Kind.marks, node: string, incarnation: number, watermark: number, exceptions: number[]];
 /** A node was met in this life, or heard of; none of its earlier ones gets a vote. */

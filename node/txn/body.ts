@@ -19,6 +19,8 @@ export interface ParsedBody {
   readonly writePartitions: readonly number[];
   /** Every partition touched, once; the home partition first: that of the first write, or of the first read. */
   readonly partitions: readonly number[];
+  /** Of a batch, the numbers of the other transactions that it is. */
+  readonly others: readonly number[];
 }
 
 const memo = Symbol('what these bytes hold');
@@ -49,7 +51,7 @@ export function bodyOf(message: SessionMessage): Uint8Array | null {
   }
 }
 
-function parse([reads, writes]: Body, partitionOf: (key: Key) => number): ParsedBody {
+function parse([reads, writes, others = []]: Body, partitionOf: (key: Key) => number): ParsedBody {
   const readKeys: Key[] = [];
   const readVersions: Version[] = [];
   const readPartitions: number[] = [];
@@ -68,12 +70,5 @@ function parse([reads, writes]: Body, partitionOf: (key: Key) => number): Parsed
     readVersions.push(reads[i + 1] as Version);
     readPartitions.push(partitionOf(key));
   }
-  return { readKeys, readVersions, readPartitions, writeKeys, writeValues, writePartitions, partitions: distinct(writePartitions, readPartitions) };
-}
-
-function distinct(first: readonly number[], second: readonly number[]): number[] {
-  const all: number[] = [];
-  for (const partition of first) if (!all.includes(partition)) all.push(partition);
-  for (const partition of second) if (!all.includes(partition)) all.push(partition);
-  return all;
+  return { readKeys, readVersions, readPartitions, writeKeys, writeValues, writePartitions, partitions: [...new Set([...writePartitions, ...readPartitions])], others };
 }

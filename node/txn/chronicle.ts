@@ -85,6 +85,8 @@ export class Chronicle {
       case Tag.decide:
       case Tag.finished:
         return this.note(kind, message[1], message[2], message[3], message[0], peer, 0, message[4]);
+      case Tag.batched:
+        return this.note(kind, message[1], message[2], message[3], Tag.batched, peer, message[4]);
       case Tag.decided:
         for (const number of message[3]) this.note(kind, message[1], message[2], number, Tag.decided, peer);
         return;

@@ -26,6 +26,10 @@ export interface Attempt {
   place: Place;
   /** waiting: in line. running: the replicas are being asked. applying: committed, and out of the line. offering: fresh values for its turn are being read. leased: the client has its turn. */
   state: 'waiting' | 'running' | 'applying' | 'offering' | 'leased';
+  /** May it be applied to what others leave that are not committed yet? It reads nothing by itself, and will travel with them. */
+  readonly mayFollow: boolean;
+  /** It is out of the line before it is decided: others may follow it in its batch. */
+  isFollowed: boolean;
   leaseUntilMs: number;
   answered: boolean;
 }

@@ -8,7 +8,6 @@
  *
  * Server-side operations need none of that: they are applied to the values of the moment they are first in line.
  */
-import { encodeBody } from '../../client/wire/codec.ts';
 import type { ErrorCode } from '../../client/wire/errors.ts';
 import { EventKind } from '../../client/wire/events.ts';
 import { limits } from '../../client/wire/limits.ts';
@@ -17,16 +16,19 @@ import type { Topology } from '../cluster/topology.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import type { Store } from '../store/store.ts';
 import type { BlockedView } from './blocked.ts';
+import { Batches } from './batches.ts';
 import { parseBody } from './body.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { HybridClock } from './clock.ts';
 import type { Attempt, Client } from './commit-attempt.ts';
+import { CommitNotes } from './commit-notes.ts';
 import type { Coordinator } from './coordinator.ts';
 import { covers, KeyQueue, placeFor } from './key-queue.ts';
 import type { Leading } from './leading.ts';
 import type { Ledger } from './ledger.ts';
 import { Numbers } from './numbers.ts';
-import { applyOperations, operationKeys, type Applied, type Clash } from './operations.ts';
+import { applyOperations, bodyWith, operationKeys, type Applied, type Clash } from './operations.ts';
+import { ownEntries } from './own-entries.ts';
 import { protocols } from './protocols/registry.ts';
 import { groupDown } from './reachable.ts';
 import { freshValues, type ReadEntry, type ReadFailure, type Reads } from './reads.ts';
@@ -44,6 +46,8 @@ export interface CommitsOptions {
   readonly blocked: Pick<BlockedView, 'inTheWayOf'>;
   readonly nowMs: () => number;
   readonly during: (work: () => void) => void;
+  /** Runs an action at the end of this turn of the event loop. */
+  readonly defer: (action: () => void) => void;
   readonly turnLeaseMs: number;
   /** The protocol of transactions that name none, by its number. */
   readonly defaultProtocol: number;
@@ -62,6 +66,8 @@ const turnsMax = 16;
 export class Commits {
   readonly #options: CommitsOptions;
   readonly #queue = new KeyQueue();
+  readonly #batches: Batches;
+  readonly #notes: CommitNotes;
   readonly #numbers = new Numbers<Client>();
   readonly #attempts = new Set<Attempt>();
   readonly #leases = new Map<number, Attempt>();
@@ -70,6 +76,12 @@ export class Commits {
 
   constructor(options: CommitsOptions) {
     this.#options = options;
+    this.#batches = new Batches(options);
+    this.#notes = new CommitNotes(options);
+  }
+
+  get batches(): Readonly<Batches['counters']> {
+    return this.#batches.counters;
   }
 
   get attemptCount(): number {
@@ -146,12 +158,12 @@ export class Commits {
     const attempt: Attempt = {
       client, request, number, deadlineAtMs: nowMs() + Math.min(deadlineMs, limits.deadlineMsMax), protocolNumber, protocol, wantTurn, turns: held === null ? 0 : held.turns + 1,
       operations: operations !== null && operations.length > 0 ? operations : null,
-      bytes, body, place, state: 'waiting', leaseUntilMs: 0, answered: false,
+      bytes, body, place, mayFollow: body.readKeys.length === 0 && this.#batches.takes(place.keys), state: 'waiting', isFollowed: false, leaseUntilMs: 0, answered: false,
     };
     this.#attempts.add(attempt);
-    this.#note(EventKind.requested, attempt, 0, protocolNumber);
+    this.#notes.note(EventKind.requested, attempt, 0, protocolNumber);
     const leader = leading.arrived(client, place.keys);
-    if (leader !== null) this.#note(EventKind.led, attempt, 0, 0, 0, null, null, leader);
+    if (leader !== null) this.#notes.note(EventKind.led, attempt, 0, 0, 0, null, null, leader);
     this.#begin(attempt, held);
   }
 
@@ -201,14 +213,15 @@ export class Commits {
       const key = keys[i] as Key;
       const holder = ledger.locks.holderOf(key, exclusive[i] as boolean);
       if (holder === null) continue;
-      this.#note(EventKind.queued, attempt, 0, 0, 0, key, formatTxnId(holder.id));
+      this.#notes.note(EventKind.queued, attempt, 0, 0, 0, key, formatTxnId(holder.id));
       leading.met(key, keys, formatTxnId(holder.id));
       return ledger.locks.whenFree(key, exclusive[i] as boolean, () => during(() => this.#run(attempt)), () => !this.#attempts.has(attempt));
     }
+    if (this.#waitForBatch(attempt, attempt.mayFollow ? attempt.protocolNumber : null)) return;
     const { readKeys, readVersions, readPartitions } = attempt.body;
     const stale = readKeys.findIndex((key, i) => topology.isMine(readPartitions[i] as number) && store.versions.newerThan(readPartitions[i] as number, key, readVersions[i] as Version) > 0);
     // This replica knows better, and nobody has a lock here: what it has itself is as good a guess as what a majority has.
-    if (stale >= 0) return this.#lost(attempt, { reason: AbortReason.stale, key: readKeys[stale] as Key }, this.#ownEntries(keys));
+    if (stale >= 0) return this.#lost(attempt, { reason: AbortReason.stale, key: readKeys[stale] as Key }, ownEntries(keys, this.#options));
     if (isReadOnly(attempt)) return this.#confirm(attempt, true);
     if (this.#unable !== null) return this.#fail(attempt, this.#unable);
     attempt.state = 'running';
@@ -217,10 +230,10 @@ export class Commits {
   }
 
   #start(attempt: Attempt): void {
-    const { coordinator, clock } = this.#options;
+    const { clock } = this.#options;
     for (const version of attempt.body.readVersions) clock.observeClaim(version);
-    coordinator.start({
-      number: attempt.number, timestamp: clock.next(), protocolNumber: attempt.protocolNumber, protocol: attempt.protocol,
+    const isFollowed = this.#batches.add({
+      number: attempt.number, protocolNumber: attempt.protocolNumber, protocol: attempt.protocol,
       bytes: attempt.bytes, body: attempt.body, deadlineAtMs: attempt.deadlineAtMs,
       onOutcome: (decision, refusal) => this.#decided(attempt, decision, refusal),
       onApplying: () => {
@@ -229,14 +242,26 @@ export class Commits {
       },
       // A node that is cut off may never learn it; the client, if it asks elsewhere, soon will.
       onDoubt: () => this.#answer(attempt, [Tag.failed, attempt.request, 'outcome-unknown', 'the coordinator can not decide it']),
-    });
+    }, attempt.mayFollow);
+    if (!isFollowed) return;
+    attempt.isFollowed = true;
+    this.#queue.leave(attempt.place);
   }
+
 
   #operate(attempt: Attempt, operations: Operations): void {
     const { reads } = this.#options;
     const keys = operationKeys(operations);
-    const own = this.#ownEntries(keys);
-    if (own !== null) return this.#apply(attempt, applyOperations(operations, (key) => own[keys.indexOf(key)] ?? absent));
+    const own = ownEntries(keys, this.#options);
+    if (own !== null) {
+      const applied = applyOperations(operations, (key) => this.#batches.left(key, attempt.protocolNumber) ?? own[keys.indexOf(key)] ?? absent);
+      const { clash } = applied;
+      // That it fails must be true of what is committed.
+      if (clash !== null && this.#waitForBatch(attempt, null)) return;
+      for (const key of keys) if (this.#batches.left(key, attempt.protocolNumber) !== undefined) applied.reads.delete(key);
+      return this.#apply(attempt, applied);
+    }
+    if (this.#waitForBatch(attempt, null)) return;
     reads.get(
       keys,
       attempt.deadlineAtMs,
@@ -245,29 +270,21 @@ export class Commits {
     );
   }
 
-  /** What this replica itself has of these keys; null unless it keeps and is sure of all of them, once they are read too. */
-  #ownEntries(keys: readonly Key[]): ReadEntry[] | null {
-    const { topology, store } = this.#options;
-    const isOurs = (key: Key): boolean => topology.isMine(topology.partitionOf(key)) && store.doubts.isSure(topology.partitionOf(key));
-    if (!keys.every(isOurs)) return null;
-    const entries = keys.map((key) => store.entry(key) ?? absent);
-    return keys.every(isOurs) ? entries : null;
+  /** Looks again when those are decided that are out of the line and change one of its keys; returns false if there are none that it may not follow. */
+  #waitForBatch(attempt: Attempt, follows: number | null): boolean {
+    const isInTheWay = this.#batches.wait(attempt.place.keys, follows, () => this.#options.during(() => this.#run(attempt)));
+    if (isInTheWay) attempt.state = 'waiting';
+    return isInTheWay;
   }
 
-  #apply(attempt: Attempt, { reads, writes, clash }: Applied): void {
+  #apply(attempt: Attempt, applied: Applied): void {
+    const { clash, reads } = applied;
     if (clash !== null) return this.#clashed(attempt, clash, reads.get(clash.key) as Version);
     const { topology } = this.#options;
-    const { readKeys, readVersions, writeKeys, writeValues } = attempt.body;
-    // What the client saw and what was computed from must both be current: the older of the two says whether they are, unless one of them is 0.
-    const torn = readKeys.find((key, i) => reads.has(key) && (reads.get(key) === 0) !== (readVersions[i] === 0));
-    if (torn !== undefined) return this.#lost(attempt, { reason: AbortReason.stale, key: torn });
-    readKeys.forEach((key, i) => reads.set(key, Math.min(readVersions[i] as Version, reads.get(key) ?? Number.POSITIVE_INFINITY)));
-    writeKeys.forEach((key, i) => writes.set(key, writeValues[i] as Value));
-    // Sorted as the client sorts, so that both name the same home partition.
-    const sorted = [...writes].map(([key, value]) => ({ key, value, partition: topology.partitionOf(key) }));
-    sorted.sort((a, b) => a.partition - b.partition || (a.key < b.key ? -1 : 1));
-    attempt.bytes = encodeBody([[...reads].flat(), sorted.flatMap(({ key, value }) => [key, value])]);
-    attempt.body = parseBody(attempt.bytes, topology.partitionOf);
+    const bytes = bodyWith(attempt.body, applied, topology.partitionOf);
+    if (typeof bytes === 'string') return this.#lost(attempt, { reason: AbortReason.stale, key: bytes });
+    attempt.bytes = bytes;
+    attempt.body = parseBody(bytes, topology.partitionOf);
     this.#start(attempt);
   }
 
@@ -282,7 +299,7 @@ export class Commits {
 
   #confirm(attempt: Attempt, inLine: boolean): void {
     attempt.state = 'running';
-    this.#note(EventKind.confirming, attempt);
+    this.#notes.note(EventKind.confirming, attempt);
     const { readKeys, readVersions } = attempt.body;
     this.#options.reads.confirm(
       readKeys, readVersions, attempt.deadlineAtMs,
@@ -310,8 +327,9 @@ export class Commits {
     if (typeof reason === 'string') return this.#fail(attempt, inabilities[reason]);
     const keys = attempt.place.keys;
     if (key !== null && holder !== null) leading.met(key, keys, holder);
-    const worthIt = reason === AbortReason.stale || reason === AbortReason.conflict;
-    if (!worthIt || !attempt.client.open || attempt.answered || keys.length > leaseKeysMax) return this.#abort(attempt, reason, key, null);
+    // It may have lost for the company that it was in alone.
+    const worthIt = reason === AbortReason.stale || (reason === AbortReason.conflict && (key !== null || attempt.wantTurn));
+    if (!worthIt || attempt.isFollowed || !attempt.client.open || attempt.answered || keys.length > leaseKeysMax) return this.#abort(attempt, reason, key, null);
     attempt.state = 'offering';
     const offer = (entries: ReadEntry[]) => {
       if (!this.#attempts.has(attempt) || attempt.answered) return;
@@ -355,19 +373,13 @@ export class Commits {
   #answer(attempt: Attempt, message: Message): void {
     if (attempt.answered) return;
     attempt.answered = true;
-    if (message[0] === Tag.committed) this.#note(EventKind.answered, attempt, Tag.committed, 0, message[2]);
-    else if (message[0] === Tag.aborted) this.#note(EventKind.answered, attempt, Tag.aborted, message[2], 0, message[3]);
-    else if (message[0] === Tag.failed) this.#note(EventKind.answered, attempt, Tag.failed, 0, 0, null, message[2]);
+    this.#notes.answered(attempt, message);
     attempt.client.send(message);
   }
 
   #queueUp(attempt: Attempt): void {
     const behind = this.#queue.enter(attempt.place);
-    if (behind !== null) this.#note(EventKind.queued, attempt, 0, 0, 0, behind);
-  }
-
-  #note(kind: EventKind, { number }: Attempt, about = 0, first = 0, second = 0, key: Key | null = null, text: string | null = null, peer: string | null = null): void {
-    this.#options.chronicle?.note(kind, this.#options.topology.self, this.#options.incarnation, number, about, peer, first, second, key, text);
+    if (behind !== null) this.#notes.note(EventKind.queued, attempt, 0, 0, 0, behind);
   }
 
   #leave(attempt: Attempt): void {

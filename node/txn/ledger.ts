@@ -8,6 +8,9 @@
  * Forgetting: a coordinator tells its watermark (all its numbers below are decided) and the exceptions (decided, but some
  * replica has not acknowledged it yet). Everything below the watermark that is no exception is *finished*: no replica
  * can be undecided about it, so its record may go, and no message about it may ever change anything again.
+ *
+ * Transactions that a coordinator commits as one batch share one record. It is found under the number of each of them, and lives and
+ * ends by the number of the batch, which is that of the first.
  */
 import { ABORT, formatTxnId, UNDECIDED, Vote, type Decision, type Key, type TxnId } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
@@ -79,8 +82,15 @@ export class Ledger implements JournalOwner {
     this.#apply(record);
   }
 
+  /** The transaction's record, or that of the batch that it is part of. */
   find(id: TxnId): TxnRecord | undefined {
     return this.lives.find(id.node, id.incarnation)?.records.get(id.number);
+  }
+
+  /** Has this replica voted OK on it, under this name, and not heard what became of it? */
+  holds(id: TxnId): boolean {
+    const record = this.find(id);
+    return record?.state === 'prepared' && record.id.number === id.number;
   }
 
   /** Can nothing about this transaction change any more, here or anywhere? */
@@ -239,6 +249,7 @@ export class Ledger implements JournalOwner {
       case Kind.prepared:
         [, , , , txn.epoch, txn.protocol, txn.timestamp, txn.body] = record;
         this.#clock.observe(txn.timestamp);
+        this.#gather(txn, this.parse(txn.body).others);
         this.#lock(txn, this.parse(txn.body));
         return;
       case Kind.accepted:
@@ -249,9 +260,18 @@ export class Ledger implements JournalOwner {
         return;
       }
       case Kind.outcome:
+        this.#gather(txn, record[6] ?? []);
         return this.#decide(txn, record[4], txn.body ?? record[5]);
       default:
     }
+  }
+
+  /** From now on these are found under the record of their batch. */
+  #gather(batch: TxnRecord, others: readonly number[]): void {
+    if (others.length === 0 || batch.others.length > 0) return;
+    batch.others = others;
+    const { records } = this.lives.of(batch.id.node, batch.id.incarnation);
+    for (const number of others) if (!records.has(number)) records.set(number, batch);
   }
 
   /** Null for a transaction that is finished: its record is gone and must not come back. */
@@ -287,6 +307,7 @@ export class Ledger implements JournalOwner {
     txn.outcome = decision;
     if (body === null) return;
     const parsed = this.parse(body);
+    this.#gather(txn, parsed.others);
     if (decision !== ABORT) this.#install(txn.id, parsed, decision);
     if (txn.timestamp !== 0) this.#unlock(txn, parsed);
   }
@@ -301,7 +322,9 @@ export class Ledger implements JournalOwner {
       if (this.#topology.isMine(partition)) this.raiseReadWatermark(partition, timestamp);
     }
     const [home] = body.partitions;
-    if (home !== undefined && this.#topology.isMine(home)) this.#retained.add(id, timestamp, this.#nowMs());
+    if (home === undefined || !this.#topology.isMine(home)) return;
+    this.#retained.add(id, timestamp, this.#nowMs());
+    for (const number of body.others) this.#retained.add({ ...id, number }, timestamp, this.#nowMs());
   }
 
   #applyMarks(node: string, incarnation: number, watermark: number, exceptions: readonly number[]): void {
@@ -312,7 +335,7 @@ export class Ledger implements JournalOwner {
 
   #forget(life: Life, isFinished: (number: number) => boolean): void {
     for (const [number, record] of life.records) {
-      if (!isFinished(number)) continue;
+      if (!isFinished(record.id.number)) continue;
       life.records.delete(number);
       // Nobody who was sent the prepare can be undecided any more, so this is a lock that nothing will ever ask for again.
       if (record.outcome === UNDECIDED && record.timestamp !== 0 && record.body !== null) this.#unlock(record, this.parse(record.body));
@@ -321,9 +344,9 @@ export class Ledger implements JournalOwner {
 }
 
 /** What the journal must say to bring this record back. A decided one's data is in the table by the time its segment goes. */
-function recordsOf({ id, timestamp, epoch, protocol, body, promised, accepted, outcome }: TxnRecord): JournalRecord[] {
+function recordsOf({ id, timestamp, epoch, protocol, body, promised, accepted, outcome, others }: TxnRecord): JournalRecord[] {
   const name = [id.node, id.incarnation, id.number] as const;
-  if (outcome !== UNDECIDED) return [[Kind.outcome, ...name, outcome, null]];
+  if (outcome !== UNDECIDED) return [others.length === 0 ? [Kind.outcome, ...name, outcome, null] : [Kind.outcome, ...name, outcome, null, [...others]]];
   const records: JournalRecord[] = [];
   if (timestamp !== 0 && body !== null) records.push([Kind.prepared, ...name, epoch, protocol, timestamp, body]);
   if (promised.round > 0) records.push([Kind.promised, ...name, promised.round, promised.proposer]);

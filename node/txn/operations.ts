@@ -4,7 +4,9 @@
  */
 import { DtpError } from '../../client/wire/errors.ts';
 import { AbortReason, operationStride, type Key, type Operations, type Value, type Version } from '../../client/wire/messages.ts';
+import { encodeBody } from '../../client/wire/codec.ts';
 import { encodeValue, decodeValue } from '../../client/wire/values.ts';
+import type { ParsedBody } from './body.ts';
 
 type Numeric = number | bigint;
 
@@ -58,6 +60,22 @@ export function applyOperations(operations: Operations, entryOf: (key: Key) => {
     writes.set(key, encoded);
   }
   return { reads, writes, clash: null };
+}
+
+/**
+ * The body of a transaction whose operations came to this. If what the client saw of a key and what the operation was applied to can't both be
+ * current, that key.
+ */
+export function bodyWith({ readKeys, readVersions, writeKeys, writeValues }: ParsedBody, { reads, writes }: Applied, partitionOf: (key: Key) => number): Uint8Array | Key {
+  const torn = readKeys.find((key, i) => reads.has(key) && (reads.get(key) === 0) !== (readVersions[i] === 0));
+  if (torn !== undefined) return torn;
+  // Both must be current: the older of the two says whether they are.
+  readKeys.forEach((key, i) => reads.set(key, Math.min(readVersions[i] as Version, reads.get(key) ?? Number.POSITIVE_INFINITY)));
+  writeKeys.forEach((key, i) => writes.set(key, writeValues[i] as Value));
+  // Sorted as the client sorts, so that both name the same home partition.
+  const sorted = [...writes].map(([key, value]) => ({ key, value, partition: partitionOf(key) }));
+  sorted.sort((a, b) => a.partition - b.partition || (a.key < b.key ? -1 : 1));
+  return encodeBody([[...reads].flat(), sorted.flatMap(({ key, value }) => [key, value])]);
 }
 
 /** By the order of `operationKinds`: add, min, max. */

@@ -95,6 +95,11 @@ export class Participant {
     // A prepare that waited for room may have been overtaken by the coordinator's proposal; it has a vote all the same.
     invariant(known === undefined || known.timestamp === 0, `a second prepare for ${formatTxnId(id)}`);
     const parsed = this.#ledger.parse(body);
+    for (const other of parsed.others) {
+      // Somebody recovers that one by its own name, and was told that there is no vote of ours.
+      if (this.#ledger.find({ node, incarnation, number: other }) !== undefined) return this.#voteNo(from, id, Vote.superseded, 0);
+      if (this.#ledger.hasForgotten({ node, incarnation, number: other })) return this.#voteNo(from, id, Vote.unsure, 0);
+    }
     const objection = this.#ledger.objection(parsed);
     if (objection?.vote === Vote.stale) return this.#voteNo(from, id, Vote.stale, objection.version, objection.key);
     if (objection !== null) return this.#voteNo(from, id, Vote.conflict, 0, objection.key, formatTxnId(objection.holder.id));
@@ -121,6 +126,7 @@ export class Participant {
     const id: TxnId = { node, incarnation, number };
     if (this.#answerDecided(from, id) || this.#turnsAway()) return;
     if (this.#ledger.hasForgotten(id)) return void this.#outbox.send(from, [Tag.forgot, node, incarnation, number, round, proposer]);
+    if (this.#answerBatched(from, id)) return;
     const promised = this.#ledger.find(id)?.promised;
     if (promised !== undefined && promised.round > 0 && compareBallots(promised, { round, proposer }) > 0) {
       this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);
@@ -134,6 +140,7 @@ export class Participant {
     const id: TxnId = { node, incarnation, number };
     if (this.#answerDecided(from, id) || this.#turnsAway()) return;
     if (this.#ledger.hasForgotten(id)) return void this.#outbox.send(from, [Tag.forgot, node, incarnation, number, round, proposer]);
+    if (this.#answerBatched(from, id)) return;
     const promised = this.#ledger.find(id)?.promised;
     if (promised !== undefined && compareBallots(promised, { round, proposer }) >= 0) {
       this.#outbox.send(from, [Tag.rejected, node, incarnation, number, round, proposer, promised.round, promised.proposer]);
@@ -152,6 +159,8 @@ export class Participant {
   onDecide(from: string, [, node, incarnation, number, decision, body]: Decide): void {
     const id: TxnId = { node, incarnation, number };
     const known = this.#ledger.find(id);
+    // What is said of a part, follows for the batch; but it is the batch that is decided, and whose outcome is acknowledged.
+    if (known !== undefined && known.id.number !== number) return;
     if (known === undefined && this.#ledger.isFinished(id)) return this.#acknowledge(id, false);
     // To its coordinator alone, whose prepare can't come any more: it came before, if it did.
     if (known === undefined && this.#turnsAway()) return from === node ? this.#voteNo(from, id, Vote.unable, 0) : undefined;
@@ -202,11 +211,19 @@ export class Participant {
   #answerDecided(from: string, id: TxnId): boolean {
     const record = this.#ledger.find(id);
     if (record !== undefined && record.outcome !== UNDECIDED) {
-      this.#outbox.send(from, [Tag.decide, id.node, id.incarnation, id.number, record.outcome, record.body]);
+      this.#outbox.send(from, [Tag.decide, id.node, id.incarnation, id.number, record.outcome, record.id.number === id.number ? record.body : null]);
       return true;
     }
     if (!this.#ledger.isFinished(id)) return false;
     this.#outbox.send(from, [Tag.finished, id.node, id.incarnation, id.number, this.#ledger.outcomeOfFinished(id)]);
+    return true;
+  }
+
+  /** A part of a batch is never decided alone: says of which batch it is, for whoever wants to know to turn to that. */
+  #answerBatched(from: string, { node, incarnation, number }: TxnId): boolean {
+    const record = this.#ledger.find({ node, incarnation, number });
+    if (record === undefined || record.id.number === number || record.body === null) return false;
+    this.#outbox.send(from, [Tag.batched, node, incarnation, number, record.id.number, record.epoch, record.protocol, [...this.#ledger.parse(record.body).partitions]]);
     return true;
   }
 

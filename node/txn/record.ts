@@ -29,6 +29,8 @@ export interface TxnRecord {
   promised: Ballot;
   accepted: { readonly ballot: Ballot; readonly decision: Decision } | null;
   outcome: Decision;
+  /** Of a batch, the numbers of the other transactions that it is: they have no record but this one. */
+  others: readonly number[];
   /** The journal segment that holds the oldest of what this record was made of. */
   segment: number;
   /** Monotonic milliseconds at which we first met it. */
@@ -47,6 +49,6 @@ export const transitions: Readonly<Record<TxnState, Readonly<Record<TxnEvent, Tx
 export function newRecord(id: TxnId, segment: number, sinceMs: number): TxnRecord {
   return {
     id, state: 'witnessed', epoch: 0, protocol: 0, timestamp: 0, body: null,
-    promised: noBallot, accepted: null, outcome: UNDECIDED, segment, sinceMs,
+    promised: noBallot, accepted: null, outcome: UNDECIDED, others: [], segment, sinceMs,
   };
 }

@@ -24,7 +24,7 @@
  * have said so: then no group can ever vote for it, and under every protocol it is aborted.
  */
 import { EventKind } from '../../client/wire/events.ts';
-import { ABORT, formatTxnId, Tag, UNDECIDED, Vote, type Accepted, type Decide, type Decision, type Finished, type Forgot, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
+import { ABORT, formatTxnId, Tag, UNDECIDED, Vote, type Accepted, type Batched, type Decide, type Decision, type Finished, type Forgot, type Promised, type Rejected, type TxnId } from '../../client/wire/messages.ts';
 import type { Outbox } from '../cluster/outbox.ts';
 import { membersOf, type Topology } from '../cluster/topology.ts';
 import { invariant } from '../invariant.ts';
@@ -149,6 +149,15 @@ export class Recovery {
   /** It is there, and as good as away: what it said is lost. */
   onForgot(from: string, [, node, incarnation, number]: Forgot): void {
     this.#attempts.get(`${node}:${incarnation}:${number}`)?.forgotBy.add(from);
+  }
+
+  /** It ends as the batch does that it is part of. Those who have no vote of the batch may have promised never to have one, so nobody decides on it alone. */
+  onBatched([, node, incarnation, number, batch, epoch, protocolNumber, partitions]: Batched): void {
+    const attempt = this.#attempts.get(`${node}:${incarnation}:${number}`);
+    if (attempt === undefined) return;
+    this.#attempts.delete(formatTxnId(attempt.id));
+    this.#options.chronicle?.note(EventKind.batched, node, incarnation, number, 0, null, batch);
+    this.start({ id: { node, incarnation, number: batch }, epoch, protocolNumber, partitions }, 'a part of it is asked for', (decision) => attempt.listeners.forEach((listener) => listener(decision)));
   }
 
   /** An outcome, from whoever knows it. */

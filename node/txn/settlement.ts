@@ -77,8 +77,10 @@ export class Settling {
   }
 
   onSettle(client: Client, [, request, deadlineMs, node, incarnation, number, commit]: Settle): void {
-    const { nowMs } = this.#options;
-    const id = { node, incarnation, number };
+    const { nowMs, ledger } = this.#options;
+    const named = { node, incarnation, number };
+    // A part of a batch ends as the batch does.
+    const id = ledger.find(named)?.id ?? named;
     const course: Course = {
       id, wish: commit ? 'commit' : 'abort', client, request, deadlineAtMs: nowMs() + Math.min(deadlineMs, limits.deadlineMsMax),
       groups: [], phase: 'promising', round: 0, highestRoundSeen: 0, roundUntilMs: 0, asked: [], heard: new Map(), acceptedBy: new Set(), proposal: UNDECIDED, body: null,

@@ -105,7 +105,7 @@ export class Life {
       during: (work: () => void) => this.#loopback.during(work),
       defer: (action: () => void) => void this.#deferred.push(action),
     };
-    this.recovery = new Recovery({ ...shared, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
+    this.recovery = new Recovery({ ...shared, isHeld: (id) => ledger.holds(id) });
     this.coordinator = new Coordinator({
       ...shared,
       recover: (id, epoch, protocolNumber, partitions, onOutcome) => this.recovery.start({ id, epoch, protocolNumber, partitions }, 'handed over', onOutcome),
@@ -258,6 +258,8 @@ export class Life {
         return this.#participant.onRecover(from, message);
       case Tag.promise:
         return this.recovery.onPromise(from, message);
+      case Tag.batched:
+        return this.recovery.onBatched(message);
       case Tag.rejected:
         return (message[4] === 0 ? this.coordinator : this.recovery).onRejected(message);
       case Tag.decide:

@@ -40,20 +40,35 @@ class Run {
     this.keys = [0, 1, 2, 3].flatMap((partition) => keysIn(this.topology, partition, 1 + this.random.below(2)));
   }
 
-  /** Reads where a client would, at some replica, and asks any node to commit. */
-  start(): void {
-    const chosen = this.random.shuffled(this.keys).slice(0, 1 + this.random.below(3));
+  /** What a client asks for that touches these keys, read at some replica. */
+  compose(chosen: readonly Key[]): { reads: Record<Key, Version>; writes: Key[]; bytes: Uint8Array } {
     const writes = chosen.filter(() => this.random.chance(0.6));
     const reads = Object.fromEntries(chosen.filter((key) => !writes.includes(key) || this.random.chance(0.6)).map((key) => {
       const replica = this.group.member(this.random.pick(this.topology.groupOf(this.topology.partitionOf(key)).members));
       return [key, replica.store.head(key)?.version ?? 0];
     }));
     const name = `t${this.txns.length}`;
-    const bytes = bodyOf(reads, Object.fromEntries(writes.map((key) => [key, name])));
+    return { reads, writes, bytes: bodyOf(reads, Object.fromEntries(writes.map((key) => [key, name]))) };
+  }
+
+  start(): void {
+    const { reads, writes, bytes } = this.compose(this.random.shuffled(this.keys).slice(0, 1 + this.random.below(3)));
     const coordinator = this.group.member(this.random.pick(this.group.names));
     const told = new Set<Decision>();
     const { partitions } = coordinator.ledger.parse(bytes);
     this.txns.push({ id: coordinator.start(bytes, this.random.pick(this.protocols), (decision) => told.add(decision)), reads, writes, partitions, told });
+  }
+
+  /** Several that have the same replicas and no key in common, as one. */
+  startBatch(): void {
+    const group = this.topology.groupOf(this.topology.partitionOf(this.random.pick(this.keys)));
+    const keys = this.random.shuffled(this.keys.filter((key) => this.topology.groupOf(this.topology.partitionOf(key)) === group));
+    const parts = [];
+    while (keys.length > 0) parts.push(this.compose(keys.splice(0, 1 + this.random.below(2))));
+    const coordinator = this.group.member(this.random.pick(this.group.names));
+    const txns = parts.map(({ reads, writes, bytes }) => ({ reads, writes, partitions: coordinator.ledger.parse(bytes).partitions, told: new Set<Decision>() }));
+    const ids = coordinator.startBatch(parts.map(({ bytes }) => bytes), this.random.pick(this.protocols), (decision) => txns.forEach(({ told }) => told.add(decision)));
+    txns.forEach((txn, i) => this.txns.push({ ...txn, id: ids[i] as TxnId }));
   }
 
   /** A client asks any node what became of its transaction. Some clients are wrong about what it touches. */
@@ -68,11 +83,12 @@ class Run {
       [60, () => void group.deliverOne()],
       [60, () => group.stepOne()],
       [6, () => group.pass(1 + random.below(60))],
-      [8, () => this.start()],
+      [5, () => this.start()],
+      [3, () => this.startBatch()],
       [faults ? 1 : 0, () => group.crash(random.pick(group.names))],
       [faults ? 1 : 0, () => group.disconnect(random.pick(group.names), random.pick(group.names))],
       [4, () => this.connectSome()],
-      [1, () => this.txns.length > 0 && this.ask(random.pick(this.txns))],
+      [2, () => this.txns.length > 0 && this.ask(random.pick(this.txns))],
     ];
     let at = random.below(actions.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, action] of actions) {

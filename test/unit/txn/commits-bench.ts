@@ -66,11 +66,13 @@ export class Bench {
   /** What n2 and n3 were asked and have not answered. */
   #asked: [to: string, message: Message][] = [];
   #foreign = 0;
+  /** What is to be done at the end of this turn. */
+  readonly #deferred: (() => void)[] = [];
 
   constructor(topology = three) {
     this.replica = Replica.open(topology);
     const { store, ledger, clock, outbox, loopback } = this.replica;
-    const shared = { ...timing, topology, store, ledger, clock, outbox, nowMs: () => this.nowMs, during: (work: () => void) => loopback.during(work), incarnation: 1 };
+    const shared = { ...timing, topology, store, ledger, clock, outbox, nowMs: () => this.nowMs, during: (work: () => void) => loopback.during(work), defer: (action: () => void) => void this.#deferred.push(action), incarnation: 1 };
     this.coordinator = new Coordinator({ ...shared, recover: () => {} });
     this.reads = new Reads(shared);
     this.leading = new Leading(shared);
@@ -91,7 +93,11 @@ export class Bench {
 
   /** Lets n1 do what it has to do with itself, its disk included. */
   run(): void {
-    for (let sent = this.replica.settle(); sent.length > 0; sent = this.replica.settle()) {
+    const endTurn = (): ReturnType<Replica['settle']> => {
+      for (const action of this.#deferred.splice(0)) action();
+      return this.replica.settle();
+    };
+    for (let sent = endTurn(); sent.length > 0 || this.#deferred.length > 0; sent = endTurn()) {
       for (const [to, message] of sent) {
         if (to === 'n1') this.#handle('n1', message);
         else this.#asked.push([to, message]);

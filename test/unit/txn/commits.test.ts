@@ -10,6 +10,8 @@ import { a, b, Bench, c, home, type Ask, type FakeClient } from './commits-bench
 import { keysIn, partitionWhere, viewOf } from './topologies.ts';
 
 const add = (key: Key, delta: number, min?: number): Operations => [operationKinds.indexOf('add'), key, encodeValue(delta), min === undefined ? null : encodeValue(min), null];
+/** A version above all that there will be: what reads it here is not stale. */
+const seen = 2 ** 50;
 const numbersOf = (prepares: readonly Prepare[]): number[] => prepares.map((prepare) => prepare[3]);
 
 describe('a commit', () => {
@@ -37,8 +39,8 @@ describe('a commit', () => {
     const [one, two, three, four] = [bench.client(), bench.client(), bench.client(), bench.client()];
     bench.commit(one, 1, { writes: { [a]: 'first' } });
     const [first] = bench.prepares() as [Prepare];
-    bench.commit(two, 2, { writes: { [a]: 'second' } });
-    bench.commit(three, 3, { writes: { [a]: 'third', [b]: 'third' } });
+    bench.commit(two, 2, { reads: { [a]: seen }, writes: { [a]: 'second' } });
+    bench.commit(three, 3, { reads: { [a]: seen }, writes: { [a]: 'third', [b]: 'third' } });
     expect(bench.prepares()).toEqual([]);
     bench.commit(four, 4, { writes: { [c]: 'apart' } });
     expect(bench.prepares()).toHaveLength(1);
@@ -245,11 +247,11 @@ describe('a turn', () => {
     const bench = new Bench();
     const { client, lease } = loser(bench);
     const other = bench.client();
-    bench.commit(other, 5, { writes: { [a]: 'other' }, lease });
+    bench.commit(other, 5, { reads: { [a]: seen }, writes: { [a]: 'other' }, lease });
     expect(bench.prepares()).toEqual([]);
     bench.commit(client, 2, { reads: { [a]: 60 }, writes: { [a]: 'mine' }, lease });
     const [mine] = bench.prepares() as [Prepare];
-    bench.commit(client, 3, { writes: { [a]: 'again' }, lease });
+    bench.commit(client, 3, { reads: { [a]: seen }, writes: { [a]: 'again' }, lease });
     expect(bench.prepares()).toEqual([]);
     bench.vote(mine);
     const [next] = bench.prepares() as [Prepare];

@@ -2,6 +2,7 @@
  * Some nodes, wired as a node wires its parts, on disks in memory, with a network that delivers one message at a time in an
  * order that the test picks: each session in order, at most once, whatever is under way lost when it breaks.
  */
+import { decodeBody, encodeBody } from '../../../client/wire/codec.ts';
 import { Tag, type Decision, type Message, type TxnId } from '../../../client/wire/messages.ts';
 import { Loopback, type Outbox } from '../../../node/cluster/outbox.ts';
 import { Topology } from '../../../node/cluster/topology.ts';
@@ -61,7 +62,7 @@ export class Member {
       defer: (action: () => void) => runtime.defer(action),
       randomUint32: () => group.random.uint32(),
     };
-    const recovery = new Recovery({ ...shared, isHeld: (id) => ledger.find(id)?.state === 'prepared' });
+    const recovery = new Recovery({ ...shared, isHeld: (id) => ledger.holds(id) });
     const coordinator = new Coordinator({
       ...shared,
       recover: (id, epoch, protocolNumber, partitions, onOutcome) => recovery.start({ id, epoch, protocolNumber, partitions }, 'handed over', onOutcome),
@@ -79,10 +80,24 @@ export class Member {
     ledger.enterDurably([Kind.floor, self, store.storeId, store.incarnation]);
   }
 
+  /** Coordinates transactions under a protocol, as one batch; `known` gets their outcome, if this life lasts long enough. Returns their names. */
+  startBatch(bodies: readonly Uint8Array[], protocolNumber: number, known: (decision: Decision) => void): TxnId[] {
+    const ids = bodies.map(() => ({ node: this.topology.self, incarnation: this.store.incarnation, number: ++this.lastNumber }));
+    const [first, ...others] = ids as [TxnId, ...TxnId[]];
+    const parts = bodies.map((bytes) => decodeBody(bytes));
+    this.#start(first, encodeBody([parts.flatMap(([reads]) => reads), parts.flatMap(([, writes]) => writes), others.map(({ number }) => number)]), protocolNumber, known);
+    return ids;
+  }
+
   /** Coordinates a transaction under a protocol; `known` gets its outcome, if this life lasts long enough. */
   start(bytes: Uint8Array, protocolNumber: number, known: (decision: Decision) => void): TxnId {
-    const { topology, store, clock } = this;
-    const id = { node: topology.self, incarnation: store.incarnation, number: ++this.lastNumber };
+    const id = { node: this.topology.self, incarnation: this.store.incarnation, number: ++this.lastNumber };
+    this.#start(id, bytes, protocolNumber, known);
+    return id;
+  }
+
+  #start(id: TxnId, bytes: Uint8Array, protocolNumber: number, known: (decision: Decision) => void): void {
+    const { clock } = this;
     const body = this.ledger.parse(bytes);
     for (const version of body.readVersions) clock.observe(version);
     this.loopback.during(() => this.coordinator.start({
@@ -90,7 +105,6 @@ export class Member {
       onOutcome: known,
       onDoubt: () => {},
     }));
-    return id;
   }
 
   recover(id: TxnId, partitions: readonly number[], known: (decision: Decision) => void): void {
@@ -137,6 +151,7 @@ export class Member {
       case Tag.accepted: return (message[4] === 0 ? coordinator : recovery).onAccepted(from, message);
       case Tag.recover: return participant.onRecover(from, message);
       case Tag.promise: return recovery.onPromise(from, message);
+      case Tag.batched: return recovery.onBatched(message);
       case Tag.rejected: return (message[4] === 0 ? coordinator : recovery).onRejected(message);
       case Tag.decide:
         participant.onDecide(from, message);

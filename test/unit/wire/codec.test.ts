@@ -197,10 +197,17 @@ describe('a transaction body', () => {
     );
   });
 
+  it('may be that of a batch, and then names the others', () => {
+    const body: Body = [['k', 7], ['l', null], [43, 2 ** 40]];
+    expect(decodeBody(encodeBody(body))).toEqual(body);
+  });
+
   it('of another shape is refused', () => {
-    for (const bad of [1, [], [[]], [[], [], []], [[1, 1], []], [['k'], []], [[], ['k', 'v']], [[], ['k', undefined]], [['k', -1], []]]) {
+    for (const bad of [1, [], [[]], [[], [], [], []], [[1, 1], []], [['k'], []], [[], ['k', 'v']], [[], ['k', undefined]], [['k', -1], []]]) {
       expect(reasonOf(() => decodeBody(pack(bad)))).toMatch(/a transaction body/);
     }
+    const tooManyOthers = Array.from({ length: limits.transactionKeysMax + 1 }, (_, i) => i);
+    for (const bad of [1, null, [-1], [1.5], ['1'], [[1]], tooManyOthers]) expect(reasonOf(() => decodeBody(pack([[], [], bad])))).toMatch(/the body of a batch with bad numbers/);
     const tooMany = Array.from({ length: 2 * limits.transactionKeysMax + 1 }, (_, i) => [`k${i}`, 0]).flat();
     expect(reasonOf(() => decodeBody(pack([tooMany, []])))).toMatch(/too many keys/);
   });

@@ -95,6 +95,32 @@ describe('what PROTOCOL.md says of placement', () => {
     for (let partition = 0; partition < 40; partition++) expect(placement.groupOf(partition)).toEqual(groupOf(view, partition));
   });
 
+  function coordinators(view: View): string[][] {
+    const idsOf = (partition: number): string[] => groupOf(view, partition).sort();
+    const sets = new Map<string, { ids: string[]; partitions: number[] }>();
+    for (let partition = 0; partition < view.partitions; partition++) {
+      const ids = idsOf(partition);
+      const set = sets.get(ids.join()) ?? { ids, partitions: [] };
+      set.partitions.push(partition);
+      sets.set(ids.join(), set);
+    }
+    const firstOfDifferent = (a: string[], b: string[]): number => {
+      const at = a.findIndex((id, i) => id !== b[i]);
+      return (a[at] as string) < (b[at] as string) ? -1 : 1;
+    };
+    const taken: { order: string[]; partitions: number[] }[] = [];
+    for (const { ids, partitions } of [...sets.values()].sort((a, b) => b.partitions.length - a.partitions.length || firstOfDifferent(a.ids, b.ids))) {
+      const loadOf = (id: string): number => taken.filter(({ order }) => order[0] === id).reduce((sum, set) => sum + set.partitions.length, 0) / (view.members.find((member) => member.id === id)?.weight as number);
+      taken.push({ order: [...ids].sort((a, b) => loadOf(a) - loadOf(b) || (a < b ? -1 : 1)), partitions });
+    }
+    return Array.from({ length: view.partitions }, (_, partition) => taken.find(({ partitions }) => partitions.includes(partition))?.order as string[]);
+  }
+
+  it.each(views)('gives the coordinators that the code gives', (view) => {
+    const placement = new Placement(view);
+    expect(coordinators(view)).toEqual(Array.from({ length: view.partitions }, (_, partition) => placement.coordinatorsOf(partition)));
+  });
+
   it('gives the partitions that the code gives', () => {
     const view = views[0] as View;
     const placement = new Placement(view);

@@ -33,6 +33,7 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.drained]: [Tag.drained, 1, [7], timestamp],
   [Tag.attest]: [Tag.attest, 1, []],
   [Tag.attested]: [Tag.attested, 1, [7]],
+  [Tag.batched]: [Tag.batched, ...id, 2 ** 40 - 3, 1, 0, [5, 17]],
   [Tag.forgot]: [Tag.forgot, ...id, 5, 'n3'],
   [Tag.peek]: [Tag.peek, 1, 1, [key, highKey], true],
   [Tag.peeked]: [Tag.peeked, 1, 0, true, [timestamp, bytes, 0, null]],
