@@ -185,7 +185,7 @@ export class Store {
   }
 
   /** What else there is to ask about versions, and what is done with those that were deleted. Once the store is open, or is being replayed. */
-  get versions(): Pick<Versions, 'newerThan' | 'isNewer' | 'collect' | 'remove' | 'tombstones' | 'cuts'> {
+  get versions(): Pick<Versions, 'newerThan' | 'changedSince' | 'absentAt' | 'isNewer' | 'collect' | 'remove' | 'tombstones' | 'cuts'> {
     return this.#versions;
   }
 

@@ -116,12 +116,24 @@ export class Versions {
     if (before.version > 0) this.#replace(partition, key, covered, before, { ...absent, value: null });
   }
 
-  /** Is what was read of a key, a version or 0 for none, out of date here? Gives the version that says so, or 0. Deleted is as good as never written: who saw neither saw the same. */
+  /** Is what was read of a key, a version or 0 for none, out of date here? Gives the version that says so, or 0. Deleted is as good as never written, now that it is. */
   newerThan(partition: number, key: Key, seen: Version): Version {
     const head = this.head(key);
     const collected = this.tombstones.collected(partition);
-    if (head === undefined) return seen > 0 && seen <= collected ? collected : 0;
+    if (head === undefined) return seen > 0 && seen < collected ? collected : 0;
     return head.version <= seen || (seen === 0 && head.tombstone) ? 0 : head.version;
+  }
+
+  /** Has the key changed since that was read? One that was absent, and is, may have been written in between; but not since its deletion was collected. */
+  changedSince(partition: number, key: Key, seen: Version): Version {
+    const head = this.head(key);
+    const isAgain = seen === 0 && head !== undefined && head.tombstone && head.version > this.tombstones.collected(partition);
+    return isAgain ? head.version : this.newerThan(partition, key, seen);
+  }
+
+  /** The version to tell of a key that is not here: whatever there was of it up to then is deleted. */
+  absentAt(partition: number): Version {
+    return this.tombstones.collected(partition);
   }
 
   /** Would `install` take in a version of this key? */

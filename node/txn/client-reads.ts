@@ -15,7 +15,7 @@ import { firstThatFit, type ReadEntry, type ReadFailure, type Reads } from './re
 
 export interface ClientReadsOptions {
   readonly topology: Topology;
-  readonly store: Pick<Store, 'entry' | 'doubts'>;
+  readonly store: Pick<Store, 'entry' | 'doubts' | 'versions'>;
   readonly reads: Pick<Reads, 'get' | 'pendingCount'>;
   readonly blocked: Pick<BlockedView, 'inTheWayOf'>;
   readonly nowMs: () => number;
@@ -68,7 +68,7 @@ export class ClientReads {
 
   #tellOwn(client: Client, request: number, keys: readonly Key[]): void {
     const { topology, store } = this.#options;
-    const values = firstThatFit(entriesOf(store, keys));
+    const values = firstThatFit(entriesOf(keys, this.#options));
     const isSure = keys.every((key) => store.doubts.isSure(topology.partitionOf(key)));
     client.send(isSure ? [Tag.values, request, values] : [Tag.failed, request, 'unavailable', this.#doubtInWords]);
   }
@@ -87,6 +87,6 @@ export class ClientReads {
   }
 }
 
-function* entriesOf(store: Pick<Store, 'entry'>, keys: readonly Key[]): Generator<ReadEntry> {
-  for (const key of keys) yield store.entry(key) ?? { version: 0, value: null };
+function* entriesOf(keys: readonly Key[], { store, topology }: Pick<ClientReadsOptions, 'store' | 'topology'>): Generator<ReadEntry> {
+  for (const key of keys) yield store.entry(key) ?? { version: store.versions.absentAt(topology.partitionOf(key)), value: null };
 }

@@ -167,7 +167,7 @@ export class Reads {
     if (epoch !== topology.epoch) return answerTo([Tag.confirmed, request, topology.epoch, null]);
     if (!this.#isSureOf(keys)) return answerTo([Tag.declined, request]);
     this.#whenUnlocked(keys, () => {
-      const staleKey = keys.find((key, i) => store.versions.newerThan(topology.partitionOf(key), key, versions[i] as Version) > 0) ?? null;
+      const staleKey = keys.find((key, i) => store.versions.changedSince(topology.partitionOf(key), key, versions[i] as Version) > 0) ?? null;
       answerTo(this.#isSureOf(keys) ? [Tag.confirmed, request, 0, staleKey] : [Tag.declined, request]);
     });
   }
