@@ -303,7 +303,7 @@ export class Reads {
         if (version > 0 && topology.isMine(partition) && !store.full && store.install(partition, key, version, value)) this.#options.outdone?.(partition, key);
       }
       this.#repair(round);
-      return round.done(round.keys.map(({ version, value }) => ({ version, value })));
+      return round.done(round.keys.map(({ partition, version, value }) => ({ version: version === 0 && topology.isMine(partition) ? store.versions.absentAt(partition) : version, value })));
     }
     const missing = round.keys.filter((state) => state.valueAt !== state.fetchedFrom);
     if (missing.length === 0) return;
@@ -353,14 +353,14 @@ function isComplete({ answers, group, valueAt }: KeyState): boolean {
   return answers >= group.majority && valueAt === null;
 }
 
-/** Version and value of the first entries, flat: as many as an answer holds. A deleted key's version is that of one that never was, for its tombstone may be collected before anybody comes back to it. */
+/** Version and value of the first entries, flat: as many as an answer holds. */
 export function firstThatFit(entries: Iterable<ReadEntry>): (Version | Value)[] {
   const flat: (Version | Value)[] = [];
   let bytes = 0;
   for (const { version, value } of entries) {
     bytes += value?.length ?? 0;
     if (bytes > limits.answerBytesTarget && flat.length > 0) break;
-    flat.push(value === null ? 0 : version, value);
+    flat.push(version, value);
   }
   return flat;
 }
