@@ -56,7 +56,7 @@ describe('the benchmarks', () => {
   });
 
   it('healing: count what is exchanged, and find all replicas equal', async () => {
-    const { code, output } = await bench('healing', '--keys', '500', '--missed-seconds', '1', '--rounds', '1', '--window-seconds', '1', '--rate', '30', '--restarts', '0', '--out', directory);
+    const { code, output } = await bench('healing', '--keys', '500', '--missed-seconds', '1', '--rounds', '1', '--rate', '30', '--restarts', '0', '--out', directory);
     expect(code, output).toBe(0);
     const { divergences, foreground } = JSON.parse(readFileSync(path.join(directory, 'healing.json'), 'utf8')) as { divergences: { keys: number; keysPulled: number; bytes: number; bytesExchanged: number }[]; foreground: { windows: { name: string; perSecond: number }[] } };
     expect(divergences.slice(0, 2).map(({ keys, keysPulled }) => [keys, keysPulled])).toEqual([[1, 1], [5, 5]]);

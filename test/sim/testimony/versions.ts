@@ -96,7 +96,7 @@ export class VersionTestimony {
       case Tag.peeked:
         return question === null || message[2] !== 0 ? undefined : this.#judgeAnswer(by, question, question.keys.map((_key, i) => message[4][2 * i] as Version), 'of traces');
       case Tag.values:
-        return question === null ? undefined : this.#judgeAnswer(by, question, Array.from({ length: message[2].length / 2 }, (_, i) => message[2][2 * i] as Version), 'without waiting');
+        return question === null ? undefined : this.#judgeAnswer(by, question, Array.from({ length: message[2].length / 2 }, (_, i) => message[2][2 * i] as Version), 'without waiting', (i) => message[2][2 * i + 1] === null);
       case Tag.confirmed:
         return question === null || message[2] !== 0 || message[3] !== null ? undefined : this.#judgeAnswer(by, question, question.versions, 'of what is there');
       case Tag.listed: {
@@ -112,11 +112,12 @@ export class VersionTestimony {
   }
 
   /** Who doesn't wait for locks knows what is applied. */
-  #judgeAnswer(by: string, question: Question, versions: readonly Version[], how: 'of traces' | 'of what is there' | 'without waiting'): void {
+  #judgeAnswer(by: string, question: Question, versions: readonly Version[], how: 'of traces' | 'of what is there' | 'without waiting', isAbsent = (_i: number): boolean => false): void {
     const keys = question.keys.slice(0, versions.length);
     const bound = how === 'without waiting' ? undefined : this.#boundWhenAsked.get(question);
     this.#court.judge(() => keys.forEach((key, i) => this.#judgeVersion(by, key, versions[i] as Version, Math.max(bound?.[i] ?? 0, this.#boundTo(by, key, 'applied')), how === 'of traces')));
-    if (how !== 'of what is there') keys.forEach((key, i) => this.#tells(by, key, versions[i] as Version));
+    // Of what is absent a reader is told up to when that is known, which need not be a version.
+    if (how !== 'of what is there') keys.forEach((key, i) => isAbsent(i) || this.#tells(by, key, versions[i] as Version));
   }
 
   #tells(by: string, key: Key, version: Version): void {
