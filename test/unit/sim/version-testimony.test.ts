@@ -21,7 +21,7 @@ const hello = (by: string, store: string, incarnation: number, rebornAt: number)
 
 const peeks = (request: number, version: number, value: Value = null): Said[] => [['n1', 'n2', [Tag.peek, request, 1, ['k'], false]], ['n2', 'n1', [Tag.peeked, request, 0, false, [version, value]]]];
 const confirms = (request: number, seen: number, stale: string | null = null): Said[] => [['n1', 'n2', [Tag.confirm, request, 1, ['k'], [seen]]], ['n2', 'n1', [Tag.confirmed, request, 0, stale]]];
-const reads = (request: number, version: number): Said[] => [['c1', 'n2', [Tag.read, request, 1, 1, ['k']]], ['n2', 'c1', [Tag.values, request, [version, null]]]];
+const reads = (request: number, version: number, value: Value = version === 0 ? null : someValue): Said[] => [['c1', 'n2', [Tag.read, request, 1, 1, ['k']]], ['n2', 'c1', [Tag.values, request, [version, value]]]];
 /** n2 votes for it, and it is committed. */
 const writes = (number: number, timestamp: number, value: Value = someValue): Said[] => [['n1', 'n2', prepare(number, [[], ['k', value]])], ['n2', 'n1', ok(number, timestamp)], ['n1', 'n3', decide(number, timestamp)]];
 const votes = (number: number, timestamp: number, body: Body): Said[] => [['n1', 'n2', prepare(number, body)], ['n2', 'n1', ok(number, timestamp)]];
@@ -60,6 +60,7 @@ describe('a replica keeps its word', () => {
     ['who voted for what was aborted', [['n1', 'n2', prepare(1, [[], ['k', someValue]])], ['n2', 'n1', ok(1, 5)], ['n1', 'n2', decide(1, ABORT)], ...peeks(1, 3)]],
     ['to a reader, of a key that is deleted', [...writes(1, 5, null), ['n2', 'n1', decided(1)], ...reads(1, 0), ...confirms(1, 0), ...votes(2, 6, [['k', 0], ['k', someValue]])]],
     ['to a reader, of a key that may have been deleted since', [...peeks(1, 5), ['n1', 'n2', prepare(2, [[], ['k', null]])], ...reads(1, 0)]],
+    ['to a reader, of up to when a key is known to be absent, which is no version of it', [...reads(1, 5, null), ...peeks(2, 0)]],
     ['of a deletion that was collected', [...writes(1, 5, null), collected(6), ...peeks(1, 0)]],
     ['who declines', [...writes(1, 5), ...isReborn, ['n1', 'n2', [Tag.peek, 1, 1, ['k'], false]], ['n2', 'n1', [Tag.declined, 1]]]],
     ['who lists what it still has', [...writes(1, 5), ...isReborn, ['n2', 'n1', [Tag.listed, 1, [], ['k', 3, someValue], [], null]]]],
