@@ -154,13 +154,14 @@ class Run {
     this.#cluster.over = true;
   }
 
-  async #work({ number, operations, pauseMs, burst }: ClientPlan, client: Client): Promise<void> {
+  async #work({ number, operations, pauseMs, burst, abreast }: ClientPlan, client: Client): Promise<void> {
     const counts = this.#operations;
     counts[number] ??= 0;
     while (!client.over() && counts[number] < operations) {
-      counts[number]++;
-      await this.#workload.act(client);
-      const pause = client.random.exponential(client.random.chance(1 / burst) ? pauseMs * burst : 1);
+      const begun = Math.min(abreast, operations - counts[number]);
+      counts[number] += begun;
+      await Promise.all(Array.from({ length: begun }, () => this.#workload.act(client)));
+      const pause = client.random.exponential(client.random.chance(1 / burst) ? pauseMs * burst * begun : 1);
       // Nobody sleeps past the end: a client that is not done then counts as stuck.
       await client.sleep(Math.max(0, Math.min(pause, this.#endMs - this.#world.nowMs)));
     }

@@ -23,6 +23,8 @@ export interface ClientPlan {
   /** Between two operations, in the mean; taken together after `burst` operations, for operations meet one another only in a crowd. */
   readonly pauseMs: number;
   readonly burst: number;
+  /** Operations that it begins in one turn, and waits for together: what comes to a coordinator at once travels in one batch. */
+  readonly abreast: number;
   /** Nodes that it can't connect to. Of any group it reaches one at least. */
   readonly turnedAwayBy: readonly string[];
 }
@@ -108,13 +110,14 @@ function drawClients(random: Random, { nodes, replicationFactor }: ClusterShape,
   const operations = Math.ceil(random.pick(operationsMax) / count);
   const pauseMs = Math.round(random.pick([0.2, 0.5, 0.9]) * lengthMs / operations);
   const burst = random.pick([1, 5, 25]);
+  const abreast = random.fork('abreast').pick([1, 1, 2, 4, 8]);
   // Those who don't reach the same nodes are served by different coordinators, and what they do meets at the replicas only.
   const scattered = random.fork('reach').chance(0.5);
   return Array.from({ length: count }, (_, i) => {
     const number = i + 1;
     const reach = random.fork(`reach of ${number}`);
     const turnedAwayBy = scattered ? reach.shuffled(nodeIds(nodes)).slice(0, reach.below(replicationFactor)).sort() : [];
-    return { number, operations, pauseMs, burst, turnedAwayBy };
+    return { number, operations, pauseMs, burst, abreast, turnedAwayBy };
   });
 }
 
