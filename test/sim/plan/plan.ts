@@ -110,7 +110,7 @@ function drawClients(random: Random, { nodes, replicationFactor }: ClusterShape,
   const operations = Math.ceil(random.pick(operationsMax) / count);
   const pauseMs = Math.round(random.pick([0.2, 0.5, 0.9]) * lengthMs / operations);
   const burst = random.pick([1, 5, 25]);
-  const abreast = random.fork('abreast').pick([1, 1, 2, 4, 8]);
+  const abreast = random.fork('abreast').pick([1, 1, 4, 8, 16]);
   // Those who don't reach the same nodes are served by different coordinators, and what they do meets at the replicas only.
   const scattered = random.fork('reach').chance(0.5);
   return Array.from({ length: count }, (_, i) => {

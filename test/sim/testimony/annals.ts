@@ -15,6 +15,8 @@ export interface Heard {
   readonly sinceMs: number;
   reads: readonly (readonly [Key, Version])[];
   writes: readonly Key[];
+  /** Of a batch, the names of the transactions that are in it besides that of its own name. */
+  others: readonly string[];
   decision: Decision;
   /** Who made a proposal. */
   readonly recoverers: Set<string>;
@@ -42,6 +44,8 @@ export const inWords = (key: Key): string => Buffer.from(key, 'latin1').toString
 export class Annals {
   readonly placement: Placement;
   readonly #matters = new Map<string, Heard>();
+  /** By the names of those in a batch, but for the first of them. */
+  readonly #batches = new Map<string, Heard>();
   readonly #lives = new Map<string, HeardLife>();
   /** By who asks, who is asked, and the question's number; null if it is answered, is none of these, or two have the same. */
   readonly #questions = new Map<string, Question | null>();
@@ -72,10 +76,15 @@ export class Annals {
     const name = message.slice(1, 4).join(':');
     let heard = this.#matters.get(name);
     if (heard !== undefined) return heard;
-    heard = { name, sinceMs: atMs, reads: [], writes: [], decision: UNDECIDED, recoverers: new Set(), votes: new Map() };
+    heard = { name, sinceMs: atMs, reads: [], writes: [], others: [], decision: UNDECIDED, recoverers: new Set(), votes: new Map() };
     this.#matters.set(name, heard);
     this.undecided.add(heard);
     return heard;
+  }
+
+  /** The batch in which the transaction of this name travels with others under the name of the first of them. */
+  batchOf(name: string): Heard | undefined {
+    return this.#batches.get(name);
   }
 
   lifeOf(node: string): HeardLife | undefined {
@@ -155,7 +164,9 @@ export class Annals {
 
   #noteBody(heard: Heard, bytes: Uint8Array): void {
     if (heard.writes.length + heard.reads.length > 0) return;
-    const [reads, writes]: Body = decodeBody(bytes);
+    const [reads, writes, others = []]: Body = decodeBody(bytes);
+    heard.others = others.map((number) => heard.name.replace(/\d+$/, `${number}`));
+    for (const other of heard.others) this.#batches.set(other, heard);
     heard.reads = Array.from({ length: reads.length / 2 }, (_, i) => [reads[2 * i] as Key, reads[2 * i + 1] as Version] as const);
     heard.writes = Array.from({ length: writes.length / 2 }, (_, i) => writes[2 * i] as Key);
     for (let i = 0; i < writes.length; i += 2) {

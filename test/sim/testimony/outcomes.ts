@@ -24,8 +24,9 @@ export class OutcomeTestimony {
     if (message[0] === Tag.decided) {
       for (const number of message[3]) this.#acknowledges(by, this.#annals.matter(atMs, [0, message[1], message[2], number]));
     } else if (message[0] === Tag.finished && message[4] === ABORT) {
-      const heard = this.#annals.matter(atMs, message);
-      if (this.#acknowledged.get(heard)?.has(by) === true) this.#court.judge(() => this.#judgeDenial(by, heard));
+      const named = this.#annals.matter(atMs, message);
+      const heard = this.#annals.batchOf(named.name) ?? named;
+      if (this.#acknowledged.get(heard)?.has(by) === true) this.#court.judge(() => this.#judgeDenial(by, named.name, heard));
     }
   }
 
@@ -38,7 +39,7 @@ export class OutcomeTestimony {
     });
   }
 
-  #judgeDenial(by: string, { name, decision, writes: [home] }: Heard): void {
+  #judgeDenial(by: string, name: string, { decision, writes: [home] }: Heard): void {
     if (decision === UNDECIDED || decision === ABORT || home === undefined || !this.#annals.isReplica(by, home)) return;
     this.#court.blame(`${by} says that it knows of no commit of ${name}, and has acknowledged that it is committed at ${decision}`);
   }
