@@ -1,31 +1,14 @@
 /** To whom a node may not answer any more what it was asked. */
 import { expect, it } from 'vitest';
-import { Tag, type Message } from '../../../client/wire/messages.ts';
+import { Tag } from '../../../client/wire/messages.ts';
 import { protocolVersion } from '../../../client/wire/session.ts';
-import type { View } from '../../../client/wire/view.ts';
-import { Hearing } from '../../sim/testimony/hearing.ts';
-
-const view: View = { cluster: 'test', epoch: 1, partitions: 1, replicationFactor: 3, members: ['n1', 'n2', 'n3'].map((id) => ({ id, url: `ws://${id}:1`, weight: 1, zone: null })) };
-
-type Said = readonly [by: string, to: string, message: Message];
+import { failuresIn, type Said, view } from './hearing-bench.ts';
 
 const asks = (request: number): Said => ['n1', 'n2', [Tag.peek, request, 1, ['k'], false]];
 const answers = (request: number): Said => ['n2', 'n1', [Tag.peeked, request, 0, false, [5, null]]];
 const confirms: Said[] = [['n1', 'n2', [Tag.confirm, 3, 1, ['k'], [5]]], ['n2', 'n1', [Tag.confirmed, 3, 0, null]]];
 const comesBack: Said = ['n1', 'n2', [Tag.hello, protocolVersion, 'test', 'n1', 'a', 2, 0, 2, 0, 'n2']];
 const letsIn: Said = ['n2', 'n1', [Tag.welcome, protocolVersion, 'test', 'n2', 'b', 1, 0, 1, 0, view]];
-
-/** Each in a turn of its own; what is sent has arrived when the next one speaks. */
-function failuresIn(said: readonly Said[]): string[] {
-  const failures: string[] = [];
-  const hearing = new Hearing(failures, view);
-  said.forEach(([by, to, message], i) => {
-    hearing.said(i + 1, by, to, [message]);
-    hearing.received(i + 1, to, by, [message]);
-  });
-  hearing.settle();
-  return failures;
-}
 
 it.each<[string, Said[]]>([
   ['answers, late and in any order', [asks(1), asks(2), ...confirms, answers(2), answers(1)]],

@@ -1,13 +1,8 @@
 /** What a replica may not say of a transaction of which it once knew the outcome. */
 import { expect, it } from 'vitest';
 import { encodeBody } from '../../../client/wire/codec.ts';
-import { ABORT, Tag, UNDECIDED, Vote, type Message } from '../../../client/wire/messages.ts';
-import type { View } from '../../../client/wire/view.ts';
-import { Hearing } from '../../sim/testimony/hearing.ts';
-
-const view: View = { cluster: 'test', epoch: 1, partitions: 1, replicationFactor: 3, members: ['n1', 'n2', 'n3'].map((id) => ({ id, url: `ws://${id}:1`, weight: 1, zone: null })) };
-
-type Said = readonly [by: string, to: string, message: Message];
+import { ABORT, Tag, UNDECIDED, Vote } from '../../../client/wire/messages.ts';
+import { failuresIn, type Said } from './hearing-bench.ts';
 
 const txn = ['n1', 1, 7] as const;
 const prepare: Said = ['n1', 'n2', [Tag.prepare, ...txn, 1, 1, 0, encodeBody([[], ['k', Buffer.from([7])]])]];
@@ -15,18 +10,6 @@ const votes: Said = ['n2', 'n1', [Tag.vote, ...txn, Vote.ok, 5, null, null]];
 const decides = (decision: number): Said => ['n1', 'n2', [Tag.decide, ...txn, decision, null]];
 const acknowledges: Said = ['n2', 'n1', [Tag.decided, 'n1', 1, [7]]];
 const says = (outcome: number): Said => ['n2', 'n3', [Tag.finished, ...txn, outcome]];
-
-/** Each in a turn of its own. */
-function failuresIn(said: readonly Said[]): string[] {
-  const failures: string[] = [];
-  const hearing = new Hearing(failures, view);
-  said.forEach(([by, to, message], i) => {
-    hearing.said(i + 1, by, to, [message]);
-    hearing.received(i + 1, to, by, [message]);
-  });
-  hearing.settle();
-  return failures;
-}
 
 it.each<[string, Said[]]>([
   ['it knows the commit', [prepare, votes, decides(5), acknowledges, says(5)]],
