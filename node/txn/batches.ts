@@ -86,7 +86,7 @@ export class Batches {
    * Precondition: of those that were added and have no outcome, none writes what this one reads or writes, nor reads what this one
    * writes - but for those that it follows, which `left` told.
    *
-   * If others may follow this one (`isFollowed`) returns true from now until it departs, and false if it has departed.
+   * `isFollowed`: others may follow it until it departs. Returns whether they still may: false too if it has departed at once.
    */
   add(part: Part, isFollowed = false): boolean {
     const group = this.#soleGroup(part.body.partitions);
@@ -129,10 +129,8 @@ export class Batches {
     const { topology } = this.#options;
     for (const key of keys) {
       for (const [protocolNumber, { open, departed }] of this.#lanes.get(topology.groupOf(topology.partitionOf(key))) ?? []) {
-        const inTheWay = [...departed, ...(protocolNumber === follows ? [] : [open])].find(({ left }) => left.has(key));
-        if (inTheWay === undefined) continue;
-        inTheWay.then.push(action);
-        return true;
+        if (protocolNumber !== follows && waitFor(open, key, action)) return true;
+        for (const batch of departed) if (waitFor(batch, key, action)) return true;
       }
     }
     return false;
@@ -206,6 +204,12 @@ export class Batches {
     const bytes = encodeBody([[...reads].flat(), [...writes].flat(), others.map(({ number }) => number)]);
     return { ...first, bytes, body: parseBody(bytes, topology.partitionOf), deadlineAtMs: Math.max(...parts.map(({ deadlineAtMs }) => deadlineAtMs)) };
   }
+}
+
+function waitFor({ left, then }: Open, key: Key, action: () => void): boolean {
+  if (!left.has(key)) return false;
+  then.push(action);
+  return true;
 }
 
 /** Why this one was aborted, given why the batch was: for its own sake, or because of the company that it was in. */
