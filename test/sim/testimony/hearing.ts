@@ -9,6 +9,7 @@ import type { View } from '../../../client/wire/view.ts';
 import { HealingTestimony } from './healing.ts';
 import { Annals } from './annals.ts';
 import { AnswerTestimony } from './answers.ts';
+import { LockTestimony } from './locks.ts';
 import { OutcomeTestimony } from './outcomes.ts';
 import { PartTestimony } from './parts.ts';
 import { VersionTestimony } from './versions.ts';
@@ -48,7 +49,7 @@ export class Hearing {
       remember: (remember) => void this.#memories.push(remember),
       blame: (what) => void this.#failures.push(`broken-word: ${what}`),
     };
-    this.#testimonies = [new VersionTestimony(court, this.#annals), new HealingTestimony(court, this.#annals), new OutcomeTestimony(court, this.#annals), new PartTestimony(court, this.#annals), new AnswerTestimony(court)];
+    this.#testimonies = [new VersionTestimony(court, this.#annals), new HealingTestimony(court, this.#annals), new OutcomeTestimony(court, this.#annals), new PartTestimony(court, this.#annals), new LockTestimony(court, this.#annals), new AnswerTestimony(court)];
   }
 
   /** A frame is being handled: what was said before may count against what is answered. */
