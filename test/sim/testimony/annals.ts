@@ -29,6 +29,8 @@ export interface Question {
   readonly keys: readonly Key[];
   /** For a confirmation: those to be confirmed. */
   readonly versions: readonly Version[];
+  /** Of each key, all that is committed when it is asked must be known. */
+  readonly isLinearizable: boolean;
 }
 
 /** One life of a node. */
@@ -47,7 +49,7 @@ export class Annals {
   /** By the names of those in a batch, but for the first of them. */
   readonly #batches = new Map<string, Heard>();
   readonly #lives = new Map<string, HeardLife>();
-  /** By who asks, who is asked, and the question's number; null if it is answered, is none of these, or two have the same. */
+  /** By who asks, who is asked, and the question's number; null if it is answered, or two have the same. */
   readonly #questions = new Map<string, Question | null>();
   /** That which the present message answers. */
   question: Question | null = null;
@@ -115,9 +117,10 @@ export class Annals {
         // What was asked in an earlier session is not answered any more.
         for (const question of this.#questions.keys()) if (question.startsWith(`${by}>${to}:`) || question.startsWith(`${to}>${by}:`)) this.#questions.delete(question);
         return message[3] === null ? undefined : this.#noteLife(atMs, by, message.slice(4, 8));
-      case Tag.peek: return this.#ask(`${by}>${to}:${message[1]}`, { keys: message[3], versions: [] });
-      case Tag.confirm: return this.#ask(`${by}>${to}:${message[1]}`, { keys: message[3], versions: message[4] });
-      case Tag.read: return this.#ask(`${by}>${to}:${message[1]}`, { keys: message[4], versions: [] });
+      case Tag.peek: return this.#ask(`${by}>${to}:${message[1]}`, { keys: message[3], versions: [], isLinearizable: false });
+      case Tag.confirm: return this.#ask(`${by}>${to}:${message[1]}`, { keys: message[3], versions: message[4], isLinearizable: false });
+      case Tag.read: return this.#ask(`${by}>${to}:${message[1]}`, { keys: message[4], versions: [], isLinearizable: false });
+      case Tag.get: return this.#ask(`${by}>${to}:${message[1]}`, { keys: message[4], versions: [], isLinearizable: true });
       case Tag.peeked:
       case Tag.confirmed:
       case Tag.declined:
@@ -125,7 +128,6 @@ export class Annals {
         this.question = this.#questions.get(`${to}>${by}:${message[1]}`) ?? null;
         this.#questions.set(`${to}>${by}:${message[1]}`, null);
         return;
-      case Tag.get: return this.#ask(`${by}>${to}:${message[1]}`, null);
       case Tag.accept: return void this.matter(atMs, message).recoverers.add(by);
       case Tag.prepare: return this.#noteBody(this.matter(atMs, message), message[7]);
       case Tag.promise:

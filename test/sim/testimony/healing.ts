@@ -105,7 +105,8 @@ export class HealingTestimony {
       case Tag.peeked:
       case Tag.confirmed:
       case Tag.values:
-        if (message[0] === Tag.values || message[2] === 0) for (const key of this.#annals.question?.keys ?? []) this.#speaks(by, this.#annals.placement.partitionOf(key), 'tells what it');
+        // Linearizable reads it may answer by what others know.
+        if (this.#annals.question?.isLinearizable !== true && (message[0] === Tag.values || message[2] === 0)) for (const key of this.#annals.question?.keys ?? []) this.#speaks(by, this.#annals.placement.partitionOf(key), 'tells what it');
         return;
       case Tag.barred: {
         const [, at, partitions, digests] = message;

@@ -13,8 +13,10 @@
  * An answer may have waited for locks, and a vote for the disk or for room, so these are held against what was so when they were asked for.
  * To a reader a deleted key is like one that never was, and the trace of a deletion may be collected: version 0 breaks no word where the key may have been deleted.
  * What a doubtful replica declines says nothing, nor does a list of what it has.
+ *
+ * And whoever answers a linearizable read is bound to know all that anybody had been told to be committed when the question arrived.
  */
-import { ABORT, Tag, UNDECIDED, Vote, type Key, type Version } from '../../../client/wire/messages.ts';
+import { ABORT, Tag, UNDECIDED, Vote, type Key, type Value, type Version } from '../../../client/wire/messages.ts';
 import type { Court, Said } from './hearing.ts';
 import { inWords, type Annals, type Heard, type Question } from './annals.ts';
 
@@ -69,9 +71,11 @@ export class VersionTestimony {
       }
       case Tag.peek:
       case Tag.confirm:
-      case Tag.read: {
+      case Tag.read:
+      case Tag.get: {
         const question = this.#annals.questionOf(by, to, message[1]);
-        if (question !== null) this.#boundWhenAsked.set(question, question.keys.map((key) => this.#boundTo(to, key, 'sworn')));
+        const boundTo = (key: Key): Version => (question?.isLinearizable === true ? this.#annals.committed.get(key) ?? 0 : this.#boundTo(to, key, 'sworn'));
+        if (question !== null) this.#boundWhenAsked.set(question, question.keys.map(boundTo));
         return;
       }
       default:
@@ -96,6 +100,7 @@ export class VersionTestimony {
       case Tag.peeked:
         return question === null || message[2] !== 0 ? undefined : this.#judgeAnswer(by, question, question.keys.map((_key, i) => message[4][2 * i] as Version), 'of traces');
       case Tag.values:
+        if (question?.isLinearizable === true) return this.#judgeLinearizable(by, question, message[2]);
         return question === null ? undefined : this.#judgeAnswer(by, question, Array.from({ length: message[2].length / 2 }, (_, i) => message[2][2 * i] as Version), 'without waiting', (i) => message[2][2 * i + 1] === null);
       case Tag.confirmed:
         return question === null || message[2] !== 0 || message[3] !== null ? undefined : this.#judgeAnswer(by, question, question.versions, 'of what is there');
@@ -118,6 +123,16 @@ export class VersionTestimony {
     this.#court.judge(() => keys.forEach((key, i) => this.#judgeVersion(by, key, versions[i] as Version, Math.max(bound?.[i] ?? 0, this.#boundTo(by, key, 'applied')), how === 'of traces')));
     // Of what is absent a reader is told up to when that is known, which need not be a version.
     if (how !== 'of what is there') keys.forEach((key, i) => isAbsent(i) || this.#tells(by, key, versions[i] as Version));
+  }
+
+  /** What is newer by now need not be in it, whoever has it. Of what is absent it tells up to when that is known. */
+  #judgeLinearizable(by: string, question: Question, versionsAndValues: readonly (Version | Value)[]): void {
+    const bound = this.#boundWhenAsked.get(question);
+    this.#court.judge(() => bound?.forEach((known, i) => {
+      if (2 * i >= versionsAndValues.length) return; // The rest is asked for anew.
+      const version = versionsAndValues[2 * i + 1] === null ? 0 : versionsAndValues[2 * i] as Version;
+      this.#judgeVersion(by, question.keys[i] as Key, version, known, false);
+    }));
   }
 
   #tells(by: string, key: Key, version: Version): void {

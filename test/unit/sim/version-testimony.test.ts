@@ -22,6 +22,8 @@ const hello = (by: string, store: string, incarnation: number, rebornAt: number)
 const peeks = (request: number, version: number, value: Value = null): Said[] => [['n1', 'n2', [Tag.peek, request, 1, ['k'], false]], ['n2', 'n1', [Tag.peeked, request, 0, false, [version, value]]]];
 const confirms = (request: number, seen: number, stale: string | null = null): Said[] => [['n1', 'n2', [Tag.confirm, request, 1, ['k'], [seen]]], ['n2', 'n1', [Tag.confirmed, request, 0, stale]]];
 const reads = (request: number, version: number, value: Value = version === 0 ? null : someValue): Said[] => [['c1', 'n2', [Tag.read, request, 1, 1, ['k']]], ['n2', 'c1', [Tag.values, request, [version, value]]]];
+/** Linearizable, by a node that need not have the key itself. */
+const gets = (request: number, version: number, value: Value = version === 0 ? null : someValue): Said[] => [['c1', 'n1', [Tag.get, request, 1, 1, ['k']]], ['n1', 'c1', [Tag.values, request, [version, value]]]];
 /** n2 votes for it, and it is committed. */
 const writes = (number: number, timestamp: number, value: Value = someValue): Said[] => [['n1', 'n2', prepare(number, [[], ['k', value]])], ['n2', 'n1', ok(number, timestamp)], ['n1', 'n3', decide(number, timestamp)]];
 const votes = (number: number, timestamp: number, body: Body): Said[] => [['n1', 'n2', prepare(number, body)], ['n2', 'n1', ok(number, timestamp)]];
@@ -58,6 +60,9 @@ describe('a replica keeps its word', () => {
     ['who has told after healing what a crash took back', [...peeks(1, 5), restarts, ...peeks(2, 3)]],
     ['to whoever asks two questions under one number', [...peeks(1, 5), ['c1', 'n2', [Tag.get, 9, 100, 1, ['other']]], ...reads(9, 3)]],
     ['who voted for what was aborted', [['n1', 'n2', prepare(1, [[], ['k', someValue]])], ['n2', 'n1', ok(1, 5)], ['n1', 'n2', decide(1, ABORT)], ...peeks(1, 3)]],
+    ['by a linearizable read of what is committed, or newer', [...writes(1, 5), ...gets(1, 5), ...gets(2, 6)]],
+    ['by a linearizable read that began before the commit', [['c1', 'n1', [Tag.get, 1, 1, 1, ['k']]], ...writes(1, 5), ['n1', 'c1', [Tag.values, 1, [3, someValue]]]]],
+    ['by a linearizable read of what is deleted', [...writes(1, 5, null), ...gets(1, 5, null), ...gets(2, 2, null)]],
     ['to a reader, of a key that is deleted', [...writes(1, 5, null), ['n2', 'n1', decided(1)], ...reads(1, 0), ...confirms(1, 0), ...votes(2, 6, [['k', 0], ['k', someValue]])]],
     ['to a reader, of a key that may have been deleted since', [...peeks(1, 5), ['n1', 'n2', prepare(2, [[], ['k', null]])], ...reads(1, 0)]],
     ['to a reader, of up to when a key is known to be absent, which is no version of it', [...reads(1, 5, null), ...peeks(2, 0)]],
@@ -98,6 +103,8 @@ describe('a word is broken', () => {
     ['by an older version told to a client', [...reads(1, 5), ...reads(2, 3)], tellsOlder],
     ['by confirming an older version', [...peeks(1, 5), ...confirms(2, 3)], tellsOlder],
     ['by an older version than it voted for, told to who waits for locks', [...writes(1, 5), ...peeks(1, 3)], tellsOlder],
+    ['by a linearizable read of less than is committed', [...writes(1, 5), ...gets(1, 3)], /^broken-word: n1 tells version 3 of key 6b, and is bound to know 5$/],
+    ['by a linearizable read that takes for absent what is committed', [...writes(1, 5), ...gets(1, 0)], /^broken-word: n1 tells version 0 of key 6b, and is bound to know 5$/],
     ['in a later life too', [...writes(1, 5), restarts, ...peeks(1, 3)], tellsOlder],
     ['by an older version than it has acknowledged', [...writes(1, 5), ['n2', 'n1', decided(1)], restarts, ...reads(1, 3)], tellsOlder],
     ['by an OK vote on an older version', [...writes(1, 5), ...votes(2, 6, [['k', 3], []])], tellsOlder],
