@@ -1,11 +1,15 @@
 /** A simulated client: a production database handle, and what a workload needs to work with it. */
-import { connect, DtpError, type CommitProtocol, type Database, type TransactionOptions } from '../../client/index.ts';
-import type { ConnectOptionsInEnvironment } from '../../client/options.ts';
+import { Database } from '../../client/cluster.ts';
+import { DtpError, type CommitProtocol, type TransactionOptions } from '../../client/index.ts';
+import { settingsOf } from '../../client/options.ts';
+import { Router } from '../../client/routing.ts';
 import { limits } from '../../client/wire/limits.ts';
 import type { Outcome } from './checker/history.ts';
 import { urlOf, type SimCluster } from './cluster.ts';
+import { askLate, type Committed } from './late-question.ts';
 import type { Random } from './random.ts';
 import type { SimRuntime } from './runtime.ts';
+import { bend, type Routing } from './wilful.ts';
 
 export interface ClientOptions {
   readonly random: Random;
@@ -13,6 +17,8 @@ export interface ClientOptions {
   readonly hasty: boolean;
   /** Its operations use one or another of these; without, what the cluster is configured for. */
   readonly protocols?: readonly CommitProtocol[];
+  /** As clients do, unless told. */
+  readonly routing?: Routing;
 }
 
 /** What a client's code gets to work with. */
@@ -28,6 +34,8 @@ export interface Client {
   readonly sleep: (ms: number) => Promise<void>;
   /** Options for an operation; `done` must be called when it has ended. */
   readonly terms: () => { options: TransactionOptions; done: () => void };
+  /** Throws if a node denies that it is committed. */
+  readonly askLate: (committed: Committed) => Promise<void>;
   /** Tells the trace what it does. */
   readonly tell: (what: string, detail: string) => void;
   /** The same for the end of an operation, which counts. */
@@ -40,7 +48,7 @@ const patientMs = 3_000;
 export const undisturbedMs = limits.deadlineMsMax;
 
 /** Connects, and again if that fails, until it does or all is over; runs `main`; takes leave. */
-export async function runClient(cluster: SimCluster, runtime: SimRuntime, process: number, { random, hasty, protocols }: ClientOptions, main: (client: Client) => Promise<void>): Promise<void> {
+export async function runClient(cluster: SimCluster, runtime: SimRuntime, process: number, { random, hasty, protocols, routing = 'led' }: ClientOptions, main: (client: Client) => Promise<void>): Promise<void> {
   const sleep = (ms: number) => new Promise<void>((resolve) => void runtime.after(ms, resolve));
   const name = runtime.process.host;
   const tell = (what: string, detail: string): void => cluster.world.trace.record(runtime.process.name, what, detail);
@@ -49,18 +57,19 @@ export async function runClient(cluster: SimCluster, runtime: SimRuntime, proces
     tell(outcome, detail);
   };
   for (;;) {
-    let db: Database;
+    let router: Router;
     try {
-      const options: ConnectOptionsInEnvironment = { nodes: random.shuffled(cluster.ids).map(urlOf), environment: runtime };
-      db = await connect(options);
+      router = await Router.open(settingsOf({ nodes: random.shuffled(cluster.ids).map(urlOf) }), runtime);
     } catch (error) {
       if (!(error instanceof DtpError)) throw error;
       if (cluster.over) return;
       await sleep(200);
       continue;
     }
+    bend(router, routing, random.fork('routing'));
+    const db = new Database(router);
     const terms = () => (hasty ? drawTerms(runtime, random, protocols) : { options: { timeoutMs: undisturbedMs }, done: () => {} });
-    await main({ db, process, name, hasty, random, over: () => cluster.over, sleep, terms, tell, ended });
+    await main({ db, process, name, hasty, random, over: () => cluster.over, sleep, terms, askLate: (committed) => askLate(router, (nodes) => random.pick(nodes), committed), tell, ended });
     return db.close();
   }
 }

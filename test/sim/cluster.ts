@@ -9,7 +9,7 @@ import type { Runtime } from '../../node/runtime/runtime.ts';
 import { StoreError } from '../../node/store/store.ts';
 import type { Outcome } from './checker/history.ts';
 import { runClient, type Client, type ClientOptions } from './client.ts';
-import { nodeIds } from './plan/plan.ts';
+import { nodeIds } from './plan/shape.ts';
 import type { Conditions } from './plan/conditions.ts';
 import type { ClusterShape } from './plan/shape.ts';
 import type { DiskImage } from './disk.ts';

@@ -5,12 +5,13 @@ import { undisturbedMs, type Client } from './client.ts';
 import { SimCluster, type MakeNode } from './cluster.ts';
 import { differencesOnDisk, unhealed } from './healing.ts';
 import { Nemesis } from './nemesis.ts';
-import { clientName, drawPlan, type ClientPlan, type Plan, type PlanOptions } from './plan/plan.ts';
+import { clientName, type ClientPlan } from './plan/clients.ts';
+import { drawPlan, type Plan, type PlanOptions } from './plan/plan.ts';
 import { Random } from './random.ts';
 import { StepBoundExceeded } from './scheduler.ts';
 import { printBytes } from './story/print.ts';
 import { World } from './world.ts';
-import { passBy } from './workloads/passers-by.ts';
+import { passerBy } from './workloads/passers-by.ts';
 import type { Workload } from './workloads/workload.ts';
 import { workloads } from './workloads/registry.ts';
 
@@ -143,7 +144,7 @@ class Run {
     this.#endMs = this.#world.nowMs + this.#plan.durationMs;
     for (const client of this.#plan.clients) {
       for (const node of client.turnedAwayBy) this.#world.network.refuse(node, clientName(client.number));
-      this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols }, (context) => this.#work(client, context));
+      this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols, routing: client.routing }, (context) => this.#work(client, context));
     }
     const { durationMs, passerByPauseMs, protocols } = this.#plan;
     if (passerByPauseMs !== null) {
@@ -168,8 +169,9 @@ class Run {
   }
 
   async #passBy(client: Client, pauseMs: number): Promise<void> {
+    const pass = passerBy(client);
     while (!client.over() && this.#cluster.workingClientCount > 1) {
-      await passBy(client);
+      await pass();
       await client.sleep(Math.max(0, Math.min(client.random.exponential(pauseMs), this.#endMs - this.#world.nowMs)));
     }
   }

@@ -86,6 +86,7 @@ async function plainer(plan: () => Plan, attempt: Attempt): Promise<void> {
   }
   if (plan().passerByPauseMs !== null) await attempt({ ...plan(), passerByPauseMs: null });
   if (plan().clients.some(({ turnedAwayBy }) => turnedAwayBy.length > 0)) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, turnedAwayBy: [] })) });
+  if (plan().clients.some(({ routing }) => routing !== 'led')) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, routing: 'led' })) });
   if (shape.partitions > 1) await attempt({ ...plan(), shape: { ...plan().shape, partitions: 1 } });
   for (const part of ['timing', 'store'] as const) {
     for (const name of Object.keys(shape[part])) {

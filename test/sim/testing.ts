@@ -14,7 +14,7 @@ import type { Database } from '../../client/index.ts';
 import { SimCluster } from './cluster.ts';
 import { unhealed } from './healing.ts';
 import { drawConditions, goodDay } from './plan/conditions.ts';
-import { nodeIds } from './plan/plan.ts';
+import { nodeIds } from './plan/shape.ts';
 import { Random } from './random.ts';
 import { StepBoundExceeded } from './scheduler.ts';
 import { chaosLevels, type ChaosLevel } from './testing/chaos.ts';

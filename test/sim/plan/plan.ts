@@ -12,22 +12,9 @@ import { losses } from '../faults/losses.ts';
 import { rot } from '../faults/rot.ts';
 import { Random } from '../random.ts';
 import { workloads } from '../workloads/registry.ts';
+import { clientName, drawClients, type ClientPlan } from './clients.ts';
 import { drawConditions, longLatencyMs, slownessOf, type Conditions } from './conditions.ts';
-import { drawShape, type ClusterShape } from './shape.ts';
-
-export interface ClientPlan {
-  /** From 1; its host is c1, c2, ... and its choices are drawn from a stream of that name. */
-  readonly number: number;
-  /** It stops after so many. */
-  readonly operations: number;
-  /** Between two operations, in the mean; taken together after `burst` operations, for operations meet one another only in a crowd. */
-  readonly pauseMs: number;
-  readonly burst: number;
-  /** Operations that it begins in one turn, and waits for together: what comes to a coordinator at once travels in one batch. */
-  readonly abreast: number;
-  /** Nodes that it can't connect to. Of any group it reaches one at least. */
-  readonly turnedAwayBy: readonly string[];
-}
+import { drawShape, nodeIds, type ClusterShape } from './shape.ts';
 
 export interface Plan {
   readonly seed: string;
@@ -56,9 +43,6 @@ export interface PlanOptions {
 
 /** A run shall have a few injections of each class rather than a hail in which nothing is ever done. */
 const injectionsMax = 200;
-/** Operations of all clients together: few enough for many seeds, in a time so short that many are under way whenever something happens. */
-const operationsMax = [100, 300, 300, 600, 1_500] as const;
-const clientCounts = [1, 2, 4, 8, 8, 16] as const;
 /** Whatever its length, a run has as many faults as one of the usual length. */
 const durationMs = { least: 500, usual: 6_000, most: 8_000 } as const;
 
@@ -95,30 +79,6 @@ function withPatience(shape: ClusterShape, conditions: Conditions): ClusterShape
     ...shape,
     timing: { ...shape.timing, heartbeatIntervalMs: heartbeatMs, recoveryDelayMs: Math.max(recoveryDelayMs, 3 * heartbeatMs), prepareTimeoutMs: Math.max(prepareTimeoutMs, Math.ceil(2 * latencyMs)) },
   };
-}
-
-export function nodeIds(count: number): string[] {
-  return Array.from({ length: count }, (_, i) => `n${i + 1}`);
-}
-
-export function clientName(number: number): string {
-  return `c${number}`;
-}
-
-function drawClients(random: Random, { nodes, replicationFactor }: ClusterShape, lengthMs: number): ClientPlan[] {
-  const count = random.pick(clientCounts);
-  const operations = Math.ceil(random.pick(operationsMax) / count);
-  const pauseMs = Math.round(random.pick([0.2, 0.5, 0.9]) * lengthMs / operations);
-  const burst = random.pick([1, 5, 25]);
-  const abreast = random.fork('abreast').pick([1, 1, 4, 8, 16]);
-  // Those who don't reach the same nodes are served by different coordinators, and what they do meets at the replicas only.
-  const scattered = random.fork('reach').chance(0.5);
-  return Array.from({ length: count }, (_, i) => {
-    const number = i + 1;
-    const reach = random.fork(`reach of ${number}`);
-    const turnedAwayBy = scattered ? reach.shuffled(nodeIds(nodes)).slice(0, reach.below(replicationFactor)).sort() : [];
-    return { number, operations, pauseMs, burst, abreast, turnedAwayBy };
-  });
 }
 
 /** All of them together leave each group its majority, wherever its replicas are. */

@@ -21,6 +21,10 @@ export const nodeCounts = [1, 2, 3, 3, 3, 4, 5, 5, 6, 7] as const;
 /** Of five, more than one may differ from the majority. */
 const replicationFactors = [1, 2, 3, 3, 3, 3, 4, 5] as const;
 
+export function nodeIds(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `n${i + 1}`);
+}
+
 export function drawShape(random: Random): ClusterShape {
   const nodes = random.pick(nodeCounts);
   const replicationFactor = Math.min(nodes, random.pick(replicationFactors));

@@ -1,6 +1,7 @@
 /** A plan as a person would tell it. */
 import { faults } from '../faults/registry.ts';
 import type { Injection } from '../faults/fault.ts';
+import type { Routing } from '../wilful.ts';
 import type { Plan } from './plan.ts';
 
 export function injectionInWords(injection: Injection): string {
@@ -24,11 +25,17 @@ export function classesInWords({ injections }: Plan): string {
 
 /** All of it, a line each. */
 export function planInWords(plan: Plan): string[] {
-  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store, ...plan.shape.healing, ...plan.shape.sizes })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...reachInWords(plan), ...plan.injections.map(injectionInWords)];
+  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store, ...plan.shape.healing, ...plan.shape.sizes })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...reachInWords(plan), ...routingInWords(plan), ...plan.injections.map(injectionInWords)];
 }
 
 function reachInWords({ clients }: Plan): string[] {
   return clients.filter(({ turnedAwayBy }) => turnedAwayBy.length > 0).map(({ number, turnedAwayBy }) => `client c${number} can't connect to ${turnedAwayBy.join(', ')}`);
+}
+
+const routings: Record<Routing, string> = { led: 'goes where all go', own: 'goes to the first live replica of an order of its own', any: 'goes to another replica each time' };
+
+function routingInWords({ clients }: Plan): string[] {
+  return clients.filter(({ routing }) => routing !== 'led').map(({ number, routing }) => `client c${number} ${routings[routing]}`);
 }
 
 export function count(number: number, noun: string): string {

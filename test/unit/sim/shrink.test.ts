@@ -12,7 +12,7 @@ const big: Plan = {
   shape: { nodes: 3, replicationFactor: 3, partitions: 16, timing: { fastCommitWaitMs: 5, tickIntervalMs: 20 }, store: { headCacheEntries: 0 } },
   conditions: { network: { turnMs: 2 }, disk: { flush: { baseMs: 4, jitterMs: 8, tailChance: 0, tailMs: 0 } }, clocks: [{ skewMs: 1, driftPpm: 2 }], detours: [{ from: 'n1', to: 'n2', extraMs: 5 }] },
   protocols: ['dtp'],
-  clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1, abreast: 1, turnedAwayBy: ['n1'] })),
+  clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1, abreast: 1, turnedAwayBy: ['n1'], routing: 'own' })),
   passerByPauseMs: 5,
   durationMs: 10_000,
   injections: Array.from({ length: 100 }, (_, i) => injection(i * 100, classes[i % classes.length]!)),
@@ -34,6 +34,7 @@ describe('shrinking', () => {
     expect(smallest.conditions).toEqual(goodDay);
     expect(smallest.passerByPauseMs).toBeNull();
     expect(smallest.clients.flatMap(({ turnedAwayBy }) => turnedAwayBy)).toEqual([]);
+    expect(smallest.clients.map(({ routing }) => routing)).toEqual(['led', 'led']);
     expect(smallest.durationMs).toBeGreaterThan(4_700);
     expect(smallest.durationMs).toBeLessThan(6_000);
     expect(runs).toBeLessThan(300);
