@@ -2,9 +2,12 @@
  * Group commit of transactions: what comes while the replicas are busy with those before travels as one.
  *
  * A batch is to the replicas a single transaction: one prepare, one record, one vote of each, one decision, and all of it is
- * committed at one instant, or nothing is. It goes by the number of its first transaction and names the others. What a replica
+ * committed at one instant, or nothing is. It goes by the highest of their numbers and names the others. What a replica
  * does for a transaction it does for a batch, so a busy coordinator costs the others little more than an idle one. (Group commit:
  * Gray and Reuter 1993; batches of a commit proxy: FoundationDB, SIGMOD 2021.)
+ *
+ * By the highest, since numbers come in any order, and what is below the coordinator's watermark is forgotten: so a batch goes when
+ * all of its parts may, and none is ever unknown and yet not finished, which would be as if it had never begun.
  *
  * To the clients they are different transactions still, each with its name, by which anybody may ask for its outcome. So a
  * number is in one batch and never in another one, nor alone after that: a batch that is aborted is aborted for all, and their
@@ -190,7 +193,8 @@ export class Batches {
 
   #join(parts: readonly Part[]): Part {
     const { topology, chronicle, incarnation } = this.#options;
-    const [first, ...others] = parts as [Part, ...Part[]];
+    const leader = parts.reduce((highest, part) => (part.number > highest.number ? part : highest));
+    const others = parts.filter((part) => part !== leader);
     this.counters.batches++;
     this.counters.batched += parts.length;
     const reads = new Map<Key, Version>();
@@ -200,9 +204,9 @@ export class Batches {
       for (let i = 0; i < readKeys.length; i++) reads.set(readKeys[i] as Key, Math.min(readVersions[i] as Version, reads.get(readKeys[i] as Key) ?? Number.POSITIVE_INFINITY));
       for (let i = 0; i < writeKeys.length; i++) writes.set(writeKeys[i] as Key, writeValues[i] as Value);
     }
-    for (const { number } of others) chronicle?.note(EventKind.batched, topology.self, incarnation, number, 0, null, first.number);
+    for (const { number } of others) chronicle?.note(EventKind.batched, topology.self, incarnation, number, 0, null, leader.number);
     const bytes = encodeBody([[...reads].flat(), [...writes].flat(), others.map(({ number }) => number)]);
-    return { ...first, bytes, body: parseBody(bytes, topology.partitionOf), deadlineAtMs: Math.max(...parts.map(({ deadlineAtMs }) => deadlineAtMs)) };
+    return { ...leader, bytes, body: parseBody(bytes, topology.partitionOf), deadlineAtMs: Math.max(...parts.map(({ deadlineAtMs }) => deadlineAtMs)) };
   }
 }
 

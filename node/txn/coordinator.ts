@@ -212,7 +212,7 @@ export class Coordinator {
   /** What to tell of our transactions, given that none with a number below `lowestPending` will be started any more. */
   marks(lowestPending: number): Marks {
     let watermark = lowestPending;
-    for (const running of this.#running.values()) if (running.phase !== 'decided') watermark = Math.min(watermark, running.start.number);
+    for (const running of this.#running.values()) if (running.phase !== 'decided') watermark = Math.min(watermark, running.start.number, ...running.start.body.others);
     const exceptions: number[] = [];
     for (const running of this.#running.values()) if (running.phase === 'decided' && running.start.number < watermark) exceptions.push(running.start.number);
     return [Tag.marks, watermark, exceptions];

@@ -10,7 +10,7 @@
  * can be undecided about it, so its record may go, and no message about it may ever change anything again.
  *
  * Transactions that a coordinator commits as one batch share one record. It is found under the number of each of them, and lives and
- * ends by the number of the batch, which is that of the first.
+ * ends by the number of the batch, which is the highest of them.
  */
 import { ABORT, formatTxnId, UNDECIDED, Vote, type Decision, type Key, type TxnId } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';

@@ -36,9 +36,8 @@ class Bench {
   }
 
   /** Adds one that writes these keys; returns its number. */
-  add(keys: readonly Key[], { reads = {}, protocolNumber = 0, deadlineAtMs = 1_000 }: { reads?: Record<Key, number>; protocolNumber?: number; deadlineAtMs?: number } = {}): number {
+  add(keys: readonly Key[], { reads = {}, protocolNumber = 0, deadlineAtMs = 1_000, number = ++this.#number }: { reads?: Record<Key, number>; protocolNumber?: number; deadlineAtMs?: number; number?: number } = {}): number {
     const bytes = bodyOf(reads, Object.fromEntries(keys.map((key) => [key, `of ${key}`])));
-    const number = ++this.#number;
     const part: Part = {
       number, protocolNumber, protocol: protocols[protocolNumber] as CommitProtocol, bytes, body: parseBody(bytes, this.#topology.partitionOf), deadlineAtMs,
       onOutcome: (decision, refusal) => void this.#outcomes.push([number, decision, refusal]),
@@ -76,19 +75,27 @@ class Bench {
 const keys = (count: number): Key[] => keysIn(three, 0, count);
 
 describe('transactions that come in one turn', () => {
-  it('are one, in the name of the first, with all that they read and write', () => {
+  it('are one, in the name of the last, with all that they read and write', () => {
     const bench = new Bench();
     const [a, b, c, d] = keys(4) as [Key, Key, Key, Key];
     bench.add([a], { deadlineAtMs: 500 });
     bench.add([b], { reads: { [c]: 7 }, deadlineAtMs: 900 });
     bench.add([d]);
     expect(bench.started).toEqual([]);
-    expect(bench.departures()).toEqual([[1, 2, 3]]);
+    expect(bench.departures()).toEqual([[3, 1, 2]]);
     const [start] = bench.started as [Start];
-    expect(start.body).toMatchObject({ readKeys: [c], readVersions: [7], writeKeys: [a, b, d], others: [2, 3] });
+    expect(start.body).toMatchObject({ readKeys: [c], readVersions: [7], writeKeys: [a, b, d], others: [1, 2] });
     expect([start.timestamp, start.deadlineAtMs]).toEqual([101, 1_000]);
     start.onOutcome(101, noReason);
     expect(bench.outcomes).toEqual([[1, 101, noReason], [2, 101, noReason], [3, 101, noReason]]);
+  });
+
+  it('go by the highest of their numbers, for what is below the watermark is forgotten, and numbers come in any order', () => {
+    const bench = new Bench();
+    for (const [i, number] of [1_025, 3, 2_049, 2].entries()) bench.add([keys(4)[i] as Key], { number });
+    expect(bench.departures()).toEqual([[2_049, 1_025, 3, 2]]);
+    bench.started[0]?.onOutcome(101, noReason);
+    expect(bench.outcomes.map(([number]) => number)).toEqual([1_025, 3, 2_049, 2]);
   });
 
   it('are as they came if there is but one', () => {
@@ -122,10 +129,10 @@ describe('transactions that come while two batches are under way', () => {
     for (const key of keys(5).slice(2)) bench.add([key]);
     expect(bench.departures()).toEqual([]);
     bench.started[1]?.onOutcome(200, noReason);
-    expect(bench.departures()).toEqual([[3, 4, 5]]);
+    expect(bench.departures()).toEqual([[5, 3, 4]]);
     for (const key of keys(7).slice(5)) bench.add([key]);
     bench.started[0]?.onDoubt();
-    expect(bench.departures()).toEqual([[6, 7]]);
+    expect(bench.departures()).toEqual([[7, 6]]);
     bench.started[0]?.onOutcome(ABORT, noReason);
     bench.add([keys(8)[7] as Key]);
     expect(bench.departures(), 'a batch is over once').toEqual([]);

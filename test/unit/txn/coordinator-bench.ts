@@ -45,8 +45,8 @@ export class Bench {
   }
 
   /** Starts a transaction that writes these keys; gives its body. */
-  start(number: number, keys: readonly Key[] = keysIn(this.topology, 0, 1), deadlineMs = 60_000): Uint8Array {
-    const bytes = bodyOf({}, Object.fromEntries(keys.map((key) => [key, 'x'])));
+  start(number: number, keys: readonly Key[] = keysIn(this.topology, 0, 1), deadlineMs = 60_000, others: readonly number[] = []): Uint8Array {
+    const bytes = bodyOf({}, Object.fromEntries(keys.map((key) => [key, 'x'])), others);
     this.coordinator.start({
       number, timestamp: 100, protocolNumber: this.#protocol, protocol: protocols[this.#protocol] as CommitProtocol, bytes, body: parseBody(bytes, this.topology.partitionOf), deadlineAtMs: this.nowMs + deadlineMs,
       onOutcome: (decision, refusal) => this.outcomes.push([number, decision, refusal]),

@@ -336,6 +336,14 @@ describe('marks', () => {
     expect(bench.coordinator.marks(50)).toEqual([Tag.marks, 50, []]);
   });
 
+  it('stay below all parts of a batch that is undecided', () => {
+    const bench = new Bench();
+    bench.start(8, undefined, undefined, [5, 3]);
+    expect(bench.coordinator.marks(50)).toEqual([Tag.marks, 3, []]);
+    decide(bench, 8);
+    expect(bench.coordinator.marks(50)).toEqual([Tag.marks, 50, [8]]);
+  });
+
   it('stay below what was handed over until its outcome is known', () => {
     const bench = new Bench();
     bench.start(3);

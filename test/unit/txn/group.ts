@@ -39,6 +39,7 @@ export class Member {
   readonly orphans: Orphans;
   readonly closing: Closing;
   lastNumber = 0;
+  #lowestPending = 1;
 
   constructor(group: Group, view: View, self: string, disk: MemoryDisk) {
     this.group = group;
@@ -83,9 +84,9 @@ export class Member {
   /** Coordinates transactions under a protocol, as one batch; `known` gets their outcome, if this life lasts long enough. Returns their names. */
   startBatch(bodies: readonly Uint8Array[], protocolNumber: number, known: (decision: Decision) => void): TxnId[] {
     const ids = bodies.map(() => ({ node: this.topology.self, incarnation: this.store.incarnation, number: ++this.lastNumber }));
-    const [first, ...others] = ids as [TxnId, ...TxnId[]];
+    const others = ids.slice(0, -1);
     const parts = bodies.map((bytes) => decodeBody(bytes));
-    this.#start(first, encodeBody([parts.flatMap(([reads]) => reads), parts.flatMap(([, writes]) => writes), others.map(({ number }) => number)]), protocolNumber, known);
+    this.#start(ids.at(-1) as TxnId, encodeBody([parts.flatMap(([reads]) => reads), parts.flatMap(([, writes]) => writes), others.map(({ number }) => number)]), protocolNumber, known);
     return ids;
   }
 
@@ -120,7 +121,10 @@ export class Member {
       this.coordinator.tick();
       this.recovery.tick();
       this.orphans.tick();
-      const marks = this.coordinator.marks(this.lastNumber + 1);
+      // Clients use their numbers when they like: some lower one may be unused for a while.
+      if (this.group.numbersAreUsed) this.#lowestPending = this.lastNumber + 1;
+      else if (this.group.random.chance(0.1)) this.#lowestPending += this.group.random.below(this.lastNumber + 2 - this.#lowestPending);
+      const marks = this.coordinator.marks(this.#lowestPending);
       for (const { id } of this.topology.view.members) {
         if (id === this.topology.self) this.loopback.push(marks);
         else this.group.send(this.topology.self, id, marks);
@@ -173,6 +177,8 @@ export class Group {
   /** What is under way, by 'from>to'; only while the session is up. */
   readonly #lines = new Map<string, Message[]>();
   nowMs = 1_000;
+  /** Are there none that some client might still use? */
+  numbersAreUsed = false;
 
   constructor(view: View, random: Random) {
     this.#view = view;

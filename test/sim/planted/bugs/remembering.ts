@@ -58,7 +58,7 @@ export const rememberingBugs: readonly PlantedBug[] = [
     patches: [
       {
         module: 'node/txn/coordinator.ts',
-        find: "    for (const running of this.#running.values()) if (running.phase !== 'decided') watermark = Math.min(watermark, running.start.number);\n",
+        find: "    for (const running of this.#running.values()) if (running.phase !== 'decided') watermark = Math.min(watermark, running.start.number, ...running.start.body.others);\n",
         replace: '',
       },
       { module: 'node/txn/commits.ts', find: "if (state === 'waiting' || state === 'running') lowest", replace: "if (state === 'waiting') lowest" },
