@@ -93,9 +93,9 @@ export class Ledger implements JournalOwner {
     return record?.state === 'prepared' && record.id.number === id.number;
   }
 
-  /** Can nothing about this transaction change any more, here or anywhere? */
+  /** Can nothing about this transaction change any more, here or anywhere? What is part of a batch is finished when that is: its own number may lie below the watermark long before. */
   isFinished(id: TxnId): boolean {
-    return this.lives.isFinished(id);
+    return this.lives.isFinished(this.find(id)?.id ?? id);
   }
 
   /** A finished transaction's commit timestamp, ABORT as far as this replica knows, or UNDECIDED where that has been forgotten. */
@@ -279,7 +279,7 @@ export class Ledger implements JournalOwner {
     const life = this.lives.of(id.node, id.incarnation);
     const known = life.records.get(id.number);
     if (known !== undefined) return known;
-    if (this.isFinished(id)) return null;
+    if (this.lives.isFinished(id)) return null;
     const record = newRecord(id, this.#store.segment, this.#nowMs());
     life.records.set(id.number, record);
     return record;
