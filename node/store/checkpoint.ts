@@ -5,7 +5,8 @@
  * closed segments that are still needed, to be journalled again. All of that describes one instant: what the frozen
  * versions and the state say is not needed from the journal any more, everything else is in it, from the present
  * segment on. Then the versions are written in the order of the table, for a sorted batch of rows costs a fraction
- * of single ones, in slices, for the event loop must breathe and large batches spoil LMDB's free list.
+ * of single ones, in slices, for the event loop must breathe and large batches spoil LMDB's free list; with pauses (spread.ts), for whoever waits for the journal
+ * must not have to wait for all of them.
  *
  * Invariants, whatever crash comes between two slices:
  * - Nothing reaches the table before the records it came from are durable in the journal.
@@ -35,6 +36,8 @@ export interface CheckpointParts {
   readonly sliceKeys: number;
   /** Writes to the table, as often as it takes until that is durable. */
   write(puts: readonly Put[], done: () => void): void;
+  /** After this share of it was written: goes on when it is time for more. */
+  pause(written: number, next: () => void): void;
 }
 
 /** A slice ends here even if it holds few keys: copying larger ones would hold the event loop for more than a few milliseconds. */
@@ -44,10 +47,12 @@ interface Slice {
   readonly puts: Put[];
   /** Keys of the frozen generation whose rows are in `puts`. */
   readonly keys: Key[];
+  /** Of what is to be written, how much: rows, and parts of the owner's state. */
+  count: number;
   rowBytes: number;
 }
 
-const emptySlice = (): Slice => ({ puts: [], keys: [], rowBytes: 0 });
+const emptySlice = (): Slice => ({ puts: [], keys: [], count: 0, rowBytes: 0 });
 
 /** Takes one; `done` gets the number of rows written. At most one may be under way. */
 export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done: (rows: number) => void): void {
@@ -58,6 +63,8 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
   if (journal.oldest < first) for (const record of owner.carry(first)) journal.append(record);
   parts.doubts.freeze();
   const slices = slicesOf(parts, frozen, state, first);
+  const total = frozen.entries.size + state.length;
+  let written = 0;
 
   const next = (): void => {
     const step = slices.next();
@@ -67,13 +74,14 @@ export function takeCheckpoint(parts: CheckpointParts, owner: JournalOwner, done
       done(frozen.entries.size);
       return;
     }
-    const { puts, keys } = step.value;
+    const { puts, keys, count } = step.value;
     parts.write(puts, () => {
       for (const key of keys) {
         const { version, tombstone, checksum } = frozen.entries.get(key) as OverlayEntry;
         heads.update(key, version === 0 ? absent : { version, tombstone, checksum });
       }
-      next();
+      written += count;
+      parts.pause(total === 0 ? 1 : written / total, next);
     });
   };
   journal.whenDurable(next);
@@ -107,6 +115,7 @@ function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [
         slice.puts.push([dataKey(partition, slot, key), row]);
         slice.rowBytes += row?.length ?? 0;
         slice.keys.push(key);
+        slice.count++;
       }
       finish();
     }
@@ -128,6 +137,7 @@ function* slicesOf(parts: CheckpointParts, frozen: Generation, state: readonly [
       slice = emptySlice();
     }
     slice.puts.push(value === null ? [ownerKey(suffix), null] : bookkeepingPut(ownerKey(suffix), value));
+    slice.count++;
   }
   slice.puts.push(doubts.putSettled(), journalPut({ first, ...journal.durable }));
   yield slice;

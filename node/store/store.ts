@@ -13,11 +13,10 @@
  * row is taken out, and its partition is in doubt from then on (doubts.ts): the node can't say what it no longer
  * knows, and to say less would be a wrong answer or a wrong vote.
  */
-import type { Timer } from '../../client/wire/environment.ts';
 import type { Key, Value, Version } from '../../client/wire/messages.ts';
 import { invariant } from '../invariant.ts';
 import type { Put, Runtime } from '../runtime/runtime.ts';
-import { takeCheckpoint } from './checkpoint.ts';
+import { Checkpoints } from './checkpoints.ts';
 import type { Tree } from './digests.ts';
 import { Damage } from './damage.ts';
 import { Doubts } from './doubts.ts';
@@ -58,22 +57,11 @@ export class Store {
   #damage!: Damage;
   #journal!: Journal;
   #tableWriter!: TableWriter;
+  #checkpoints!: Checkpoints;
   /** The segment being replayed; null from then on. */
   #replaying: number | null = 0;
-  /** Records were appended since the last checkpoint began, so the owner's state may have changed. */
-  #appended = false;
-  /** `held`: none may begin. */
-  #checkpoint: 'none' | 'asked' | 'running' | 'held' = 'none';
-  #timer: Timer | null = null;
-  /** Instead of going on after the checkpoint that is running. */
-  #onCheckpointed: (() => void) | null = null;
-  /** At the end of the next checkpoint that begins, one after another. */
-  #whenAtRest: ((rest: Rest, resume: () => void) => void)[] = [];
-  readonly #counts = { checkpoints: 0, checkpointKeys: 0, lastCheckpointMs: 0, replayedRecords: 0, replayMs: 0, replayedBytes: 0 };
+  readonly #counts = { replayedRecords: 0, replayMs: 0, replayedBytes: 0 };
   #onClosed: () => void = () => {};
-  #checkpointedAtMs: number | null = null;
-  /** Bytes of journal written when the records carried by the last checkpoint were. */
-  #carriedAtBytes = 0;
 
   /** `partitionOf` must be the same for all of the store's life, and agree with the partitions that `install` is told. */
   constructor(runtime: Runtime, options: StoreOptions, identity: Identity, partitionOf: (key: Key) => number) {
@@ -109,7 +97,7 @@ export class Store {
       if (error !== undefined) return ready(unwritten(error));
       this.#state = 'open';
       this.#damage.opened();
-      this.#rest();
+      this.#checkpoints.begin();
       ready();
     });
   }
@@ -139,7 +127,7 @@ export class Store {
 
   /** Queues a record for the journal. */
   append(record: JournalRecord): void {
-    this.#appended = true;
+    this.#checkpoints.appended();
     this.#journal.append(record);
   }
 
@@ -159,7 +147,7 @@ export class Store {
     this.trouble.tick();
     this.#tableWriter.tick();
     this.#damage.tick();
-    if (this.#isPressed) this.#askForCheckpoint();
+    this.#checkpoints.look();
   }
 
   /** For which partitions this store still has all that it ever had. Who speaks of what it read asks afterwards. Once it is open. */
@@ -180,7 +168,7 @@ export class Store {
   /** Takes in a committed version if it is newer than what is there, and says whether it was. */
   install(partition: number, key: Key, version: Version, value: Value): boolean {
     const isNewer = this.#versions.install(partition, key, version, value);
-    if (isNewer && this.#state === 'open' && this.#isPressed) this.#askForCheckpoint();
+    if (isNewer && this.#state === 'open') this.#checkpoints.look();
     return isNewer;
   }
 
@@ -191,7 +179,7 @@ export class Store {
 
   /** Takes away collected tombstones, among so many rows of the partition from behind `after` on. Gives how many, and behind which key to go on; null at the end. */
   sweep(partition: number, after: Key | null, rowsMax: number): { removed: number; after: Key | null } {
-    if (this.#isPressed) this.#askForCheckpoint();
+    this.#checkpoints.look();
     return this.#versions.sweep(partition, after, rowsMax);
   }
 
@@ -233,14 +221,12 @@ export class Store {
 
   /** Takes a checkpoint of all there is, then runs the action: the table holds that, and nothing later until `resume` is called. Soon, for until then the overlay fills. Not called if the store is closed first. */
   atRest(action: (rest: Rest, resume: () => void) => void): void {
-    this.#whenAtRest.push(action);
-    this.#askForCheckpoint();
+    this.#checkpoints.atRest(action);
   }
 
   get stats(): StoreStats {
     const { flushes, bytesWritten, fileCount, liveBytes, backlogBytes } = this.#journal;
-    const sinceCheckpointMs = this.#checkpointedAtMs === null ? null : Math.round(this.#runtime.clock.monotonicMs() - this.#checkpointedAtMs);
-    return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, journalBytes: liveBytes, backlogBytes, overlayBytes: this.#versions.overlay.bytes, sinceCheckpointMs, damagedRows: this.#damage.rows, ...this.#counts };
+    return { flushes, journalBytesWritten: bytesWritten, journalSegments: fileCount, journalBytes: liveBytes, backlogBytes, overlayBytes: this.#versions.overlay.bytes, damagedRows: this.#damage.rows, ...this.#counts, ...this.#checkpoints.stats };
   }
 
   /** Takes a last checkpoint and closes. Nothing may be appended or read afterwards. A disk in trouble is not waited for: what it did not take was told to nobody, and the next start finds the rest. */
@@ -248,27 +234,21 @@ export class Store {
     const before = this.#state;
     if (before !== 'open' && before !== 'opening') return done();
     this.#state = 'closing';
-    this.#timer?.cancel();
     this.#onClosed = done;
     const shut = (): void => {
       if (this.#state !== 'closing') return;
       if (this.#journal.backlogBytes > 0) return this.#journal.whenDurable(shut);
       this.#shut();
     };
-    const finish = (): void => {
-      if (!this.#isDue) return shut();
-      this.#onCheckpointed = shut;
-      this.#takeCheckpoint();
-    };
     if (this.trouble.status.state !== 'sound') this.#shut();
     else if (before === 'opening') shut();
-    else if (this.#checkpoint === 'running' || this.#checkpoint === 'held') this.#onCheckpointed = finish;
-    else finish();
+    else this.#checkpoints.finish(shut);
   }
 
   #shut(): void {
     if (this.#state !== 'closing') return;
     this.#state = 'closed';
+    this.#checkpoints.stop();
     this.#tableWriter.close();
     this.#journal.close();
     // A write that never ends must not keep the node from ending.
@@ -312,6 +292,14 @@ export class Store {
       untrimmed: (error) => this.#runtime.log.warn({ error: String(error) }, 'journal files can’t be removed'),
       written: () => this.#relieve(),
     }, this.#options, survey);
+    this.#checkpoints = new Checkpoints({
+      runtime: this.#runtime,
+      options: this.#options,
+      owner: this.#owner,
+      parts: { versions: this.#versions, journal: this.#journal, doubts: this.#doubts, write: (puts, done) => this.#tableWriter.write(puts, done) },
+      identity: () => ({ ...this.#identity, storeId: this.storeId, incarnation: this.incarnation }),
+      ended: () => this.#relieve(),
+    });
     const puts = [...openingPuts(table, this.#identity, life, facts, survey), ...this.#versions.damagedDigests];
     if (lost === null) return this.#doubts.count === 0 ? puts : [...puts, this.#doubts.put()];
     this.#runtime.log.warn({ storeId: this.storeId, incarnation: this.incarnation, why: lost.why }, 'reborn');
@@ -329,60 +317,6 @@ export class Store {
     return this.#damage.check(partition, branch);
   }
 
-  /** Is there anything that a checkpoint would change? */
-  get #isDue(): boolean {
-    return this.#appended || !this.#versions.overlay.isActiveEmpty || this.#journal.oldest < this.#journal.segment || this.#doubts.changed;
-  }
-
-  /** The overlay is half full: while that half is written, the other one fills. Or the journal has grown by a quarter of its bound. */
-  get #isPressed(): boolean {
-    const { overlayBytesMax, journalBytesMax } = this.#options;
-    return this.#versions.overlay.activeBytes * 2 >= overlayBytesMax || (this.#journal.bytesWritten - this.#carriedAtBytes) * 4 >= journalBytesMax;
-  }
-
-  /** For the end of the turn: right now the owner may be in the middle of a record's effects. */
-  #askForCheckpoint(): void {
-    if (this.#checkpoint !== 'none' || this.#state !== 'open') return;
-    this.#checkpoint = 'asked';
-    this.#runtime.defer(() => {
-      if (this.#checkpoint === 'asked' && this.#state === 'open') this.#takeCheckpoint();
-    });
-  }
-
-  #takeCheckpoint(): void {
-    const startedMs = this.#runtime.clock.monotonicMs();
-    this.#checkpoint = 'running';
-    this.#appended = false;
-    this.#timer?.cancel();
-    const whenAtRest = this.#whenAtRest.splice(0);
-    const write = (puts: readonly Put[], done: () => void): void => this.#tableWriter.write(puts, done);
-    takeCheckpoint({ versions: this.#versions, journal: this.#journal, doubts: this.#doubts, sliceKeys: this.#options.checkpointSliceKeys, write }, this.#owner, (rows) => {
-      this.#counts.checkpoints++;
-      this.#counts.checkpointKeys += rows;
-      this.#checkpointedAtMs = this.#runtime.clock.monotonicMs();
-      this.#counts.lastCheckpointMs = this.#checkpointedAtMs - startedMs;
-      this.#hold(whenAtRest);
-      this.#relieve();
-    });
-    this.#journal.whenDurable(() => (this.#carriedAtBytes = this.#journal.bytesWritten));
-  }
-
-  #hold([first, ...others]: readonly ((rest: Rest, resume: () => void) => void)[]): void {
-    if (this.#onCheckpointed !== null || first === undefined) return this.#goOn();
-    this.#checkpoint = 'held';
-    const identity = { ...this.#identity, storeId: this.storeId, incarnation: this.incarnation };
-    first({ table: this.#versions.table, identity, digest: this.#versions.tableDigests.whole() }, () => this.#hold(others));
-  }
-
-  /** A checkpoint has ended, and nobody holds the next one. */
-  #goOn(): void {
-    this.#checkpoint = 'none';
-    const next = this.#onCheckpointed;
-    this.#onCheckpointed = null;
-    if (next !== null) next();
-    else this.#rest();
-  }
-
   /** A part of the disk got into trouble or out of it. */
   #troubleChanged(): void {
     this.#runtime.defer(() => (this.#state === 'closing' && this.trouble.status.state !== 'sound' ? this.#shut() : this.#relieve()));
@@ -390,11 +324,5 @@ export class Store {
 
   #relieve(): void {
     if (this.#state === 'open') this.intake.relieve();
-  }
-
-  /** Until the next checkpoint, which comes at once if the overlay filled up meanwhile. */
-  #rest(): void {
-    if (this.#isPressed || this.#whenAtRest.length > 0) return this.#askForCheckpoint();
-    this.#timer = this.#runtime.after(this.#options.checkpointIntervalMs, () => (this.#isDue ? this.#takeCheckpoint() : this.#rest()));
   }
 }
