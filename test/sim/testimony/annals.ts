@@ -46,7 +46,7 @@ export const inWords = (key: Key): string => Buffer.from(key, 'latin1').toString
 export class Annals {
   readonly placement: Placement;
   readonly #matters = new Map<string, Heard>();
-  /** By the names of those in a batch, but for the first of them. */
+  /** By the names of those in a batch, but for that by which it goes. */
   readonly #batches = new Map<string, Heard>();
   readonly #lives = new Map<string, HeardLife>();
   /** By who asks, who is asked, and the question's number; null if it is answered, or two have the same. */
@@ -84,7 +84,7 @@ export class Annals {
     return heard;
   }
 
-  /** The batch in which the transaction of this name travels with others under the name of the first of them. */
+  /** The batch in which the transaction of this name travels with others under the name of one of them. */
   batchOf(name: string): Heard | undefined {
     return this.#batches.get(name);
   }

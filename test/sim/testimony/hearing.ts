@@ -12,6 +12,7 @@ import { AnswerTestimony } from './answers.ts';
 import { LockTestimony } from './locks.ts';
 import { OutcomeTestimony } from './outcomes.ts';
 import { PartTestimony } from './parts.ts';
+import { RequestTestimony } from './requests.ts';
 import { VersionTestimony } from './versions.ts';
 
 /** A message that leaves a node or a client for a node or a client. */
@@ -49,7 +50,10 @@ export class Hearing {
       remember: (remember) => void this.#memories.push(remember),
       blame: (what) => void this.#failures.push(`broken-word: ${what}`),
     };
-    this.#testimonies = [new VersionTestimony(court, this.#annals), new HealingTestimony(court, this.#annals), new OutcomeTestimony(court, this.#annals), new PartTestimony(court, this.#annals), new LockTestimony(court, this.#annals), new AnswerTestimony(court)];
+    this.#testimonies = [
+      new VersionTestimony(court, this.#annals), new HealingTestimony(court, this.#annals), new OutcomeTestimony(court, this.#annals), new PartTestimony(court, this.#annals),
+      new LockTestimony(court, this.#annals), new RequestTestimony(court), new AnswerTestimony(court),
+    ];
   }
 
   /** A frame is being handled: what was said before may count against what is answered. */
