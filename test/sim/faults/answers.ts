@@ -59,4 +59,28 @@ export const answering: readonly Fault[] = [
       `the client that ${list(on)} talks to at its next '${moment}' ${amount === 0 ? 'loses the connection, and hears no answer' : amount === 1 ? `hears nothing more from it for ${ms(lastsMs)}` : `is parted from all nodes for ${ms(lastsMs)}`}`
     ),
   },
+  {
+    name: 'late-question',
+    everyMs: [300, 4_000],
+    draw: (random, { nodes }) => ({ on: [random.pick(nodes)], moment: answers[0], amount: random.below(3) }),
+    begin(site, injection) {
+      const { cluster } = site;
+      const { world, ids } = cluster;
+      const { amount, lastsMs } = injection;
+      for (const host of injection.on) {
+        site.undoAtEnd(site.frames.once(host, injection.moment, (client) => {
+          site.happens(injection);
+          for (const id of ids) world.network.sever(id, client);
+          site.undoAfter(lastsMs, world.network.partition(ids, [client]).heal);
+          // Without its coordinator nothing of that is ever finished, so nobody may forget any of it.
+          if (amount !== 1) cluster.crashAfter(host, 0, 2 * lastsMs);
+          if (amount !== 0) site.undoAfter(lastsMs / 2, () => ids.filter((id) => id !== host && cluster.isRunning(id)).forEach((id) => cluster.crash(id, lastsMs / 4)));
+        }, (message, remoteHost) => isClient(remoteHost) && matters(message)));
+      }
+      return false;
+    },
+    words: ({ on, moment, amount, lastsMs }) => (
+      `the client that ${list(on)} talks to at its next '${moment}' is parted from all nodes for ${ms(lastsMs)}${amount !== 1 ? ', that one killed, and back after twice that time' : ''}${amount !== 0 ? ', the others killed and started again meanwhile' : ''}`
+    ),
+  },
 ];

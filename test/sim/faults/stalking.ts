@@ -3,6 +3,7 @@
  * several mishaps in a row (a coordinator lost between its proposal and the acceptors' answers, then whoever recovers the transaction lost
  * with its own answers half there), and mishaps that each hit another transaction never make such a story.
  */
+import { decodeBody } from '../../../client/wire/codec.ts';
 import { Tag, Vote, type Message } from '../../../client/wire/messages.ts';
 import { list, ms, type Fault, type Injection, type Site } from './fault.ts';
 
@@ -39,9 +40,15 @@ function putsOff(): (message: Message) => boolean {
   };
 }
 
+/** Is it about several transactions of clients at once? */
+function isOfBatch(message: Message): boolean {
+  return message[0] === Tag.prepare && (decodeBody(message[7])[2] ?? []).length > 0;
+}
+
 /** Moments that not every message of a kind is, by the messages that must be heard to know them. */
 const special: Readonly<Record<string, { readonly hears: readonly string[]; accepts(): (message: Message) => boolean }>> = {
   'send dissent': { hears: ['send vote'], accepts: dissents },
+  'send batch': { hears: ['send prepare'], accepts: () => isOfBatch },
   // Somebody knows more than the coordinator. Where some do, and others not, it matters which of them a recoverer hears.
   'send later vote': { hears: ['send prepare', 'send vote'], accepts: putsOff },
 };
@@ -81,6 +88,13 @@ const mishaps: Readonly<Record<string, { readonly words: string; befall(site: Si
     words: 'gets nothing through to the other end for a while',
     // Not for long: when the other end gives the session up, what was held is never delivered.
     befall: (site, host, remoteHost, { lastsMs }) => site.undoAfter(lastsMs / holdShare, site.cluster.world.network.partition([host], [remoteHost], 'one-way').heal),
+  },
+  mute: {
+    words: 'gets nothing through to any other node for a while, and loses the connections to all clients, who ask the others',
+    befall(site, host, remoteHost, injection) {
+      for (const other of site.cluster.ids) if (other !== host) mishaps['hold']?.befall(site, host, other, injection);
+      mishaps['desert']?.befall(site, host, remoteHost, injection);
+    },
   },
   watch: {
     words: 'goes on',
@@ -122,6 +136,8 @@ const early: readonly Act[] = [
 const beginnings: readonly (readonly Act[])[] = [
   early, early, early,
   [{ chance: 1, moments: ['send dissent'], mishaps: ['watch'] }],
+  // Of what travels together some may be asked for before anybody has heard what else it travels with.
+  [{ chance: 1, moments: ['send batch'], mishaps: ['mute'] }],
   [{ chance: 1, moments: ['send later vote'], mishaps: ['watch', 'hold'] }],
 ];
 
