@@ -10,6 +10,8 @@ export const counter: MakeWorkload = (random, nowMs) => {
   const recorder = new Recorder<CounterOperation>(nowMs);
   const keys = Array.from({ length: 1 + random.below(3) }, (_, i) => `counter${i}`);
   const interactiveShare = random.pick([0, 0.5, 1]);
+  /** Where two lie in different groups, who adds to both is not served as those are who add to one. */
+  const severalShare = random.fork('several').pick([0, 0.3]);
 
   function read(client: Client, key: string) {
     return attempt(client, recorder, {
@@ -18,17 +20,19 @@ export const counter: MakeWorkload = (random, nowMs) => {
     });
   }
 
-  function increment(client: Client, key: string, delta: number) {
+  function increment(client: Client, touched: readonly string[], delta: number) {
     const interactive = client.random.chance(interactiveShare);
-    const micro = { type: 'add', key, delta } as const;
+    const planned = touched.map((key) => ({ type: 'add', key, delta }) as const);
     return attempt(client, recorder, {
-      planned: [micro],
+      planned,
       run: async (options) => {
         await client.db.transaction(async (tx) => {
-          if (interactive) tx.set(key, ((await tx.get<number | undefined>(key)) ?? 0) + delta);
-          else tx.add(key, delta);
+          for (const key of touched) {
+            if (interactive) tx.set(key, ((await tx.get<number | undefined>(key)) ?? 0) + delta);
+            else tx.add(key, delta);
+          }
         }, options);
-        return [micro];
+        return planned;
       },
     });
   }
@@ -38,7 +42,8 @@ export const counter: MakeWorkload = (random, nowMs) => {
     async act(client) {
       const { random: chance } = client;
       const key = chance.pick(keys);
-      await (chance.chance(0.2) ? read(client, key) : increment(client, key, 1 + chance.below(3)));
+      const touched = chance.chance(severalShare) ? [key, ...keys.filter((other) => other !== key).slice(0, 1)] : [key];
+      await (chance.chance(0.2) ? read(client, key) : increment(client, touched, 1 + chance.below(3)));
     },
     async finish(client) {
       for (const key of keys) await read(client, key);
