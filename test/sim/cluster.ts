@@ -171,11 +171,12 @@ export class SimCluster {
 
   /** No client is at work or will be. */
   get clientsDone(): boolean {
-    return this.workingClientCount === 0;
+    return this.#workingClients.size === 0;
   }
 
-  get workingClientCount(): number {
-    return this.#workingClients.size;
+  /** Is this client at work, or will be when it has been started again? */
+  isWorking(client: string): boolean {
+    return this.#workingClients.has(client);
   }
 
   /** Asks a node to stop in good order, and starts it again so long after it has. False if it doesn't serve. */

@@ -6,11 +6,13 @@ import { SimCluster, type MakeNode } from './cluster.ts';
 import { differencesOnDisk, unhealed } from './healing.ts';
 import { Nemesis } from './nemesis.ts';
 import { clientName, type ClientPlan } from './plan/clients.ts';
+import { crowdName } from './plan/crowds.ts';
 import { drawPlan, type Plan, type PlanOptions } from './plan/plan.ts';
 import { Random } from './random.ts';
 import { StepBoundExceeded } from './scheduler.ts';
 import { printBytes } from './story/print.ts';
 import { World } from './world.ts';
+import { crowd } from './workloads/crowds.ts';
 import { passerBy } from './workloads/passers-by.ts';
 import type { Workload } from './workloads/workload.ts';
 import { workloads } from './workloads/registry.ts';
@@ -146,9 +148,13 @@ class Run {
       for (const node of client.turnedAwayBy) this.#world.network.refuse(node, clientName(client.number));
       this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols, routing: client.routing }, (context) => this.#work(client, context));
     }
-    const { durationMs, passerByPauseMs, protocols } = this.#plan;
+    const { durationMs, passerByPauseMs, protocols, crowds } = this.#plan;
     if (passerByPauseMs !== null) {
-      this.#cluster.addClient('passer-by', { random: this.#random.fork('passer-by'), hasty: true, protocols }, (client) => this.#passBy(client, passerByPauseMs));
+      this.#cluster.addClient('passer-by', { random: this.#random.fork('passer-by'), hasty: true, protocols }, (client) => this.#accompany(client, passerByPauseMs, passerBy(client)));
+    }
+    for (const { number, size, pauseMs, protocol, routing } of crowds) {
+      const name = crowdName(number);
+      this.#cluster.addClient(name, { random: this.#random.fork(name), hasty: true, protocols: [protocol], routing }, (client) => this.#accompany(client, pauseMs, crowd(client, size)));
     }
     await this.#until(() => this.#cluster.clientsDone || this.#world.nowMs >= this.#endMs, durationMs, () => '');
     this.#nemesis.stop();
@@ -168,10 +174,10 @@ class Run {
     }
   }
 
-  async #passBy(client: Client, pauseMs: number): Promise<void> {
-    const pass = passerBy(client);
-    while (!client.over() && this.#cluster.workingClientCount > 1) {
-      await pass();
+  /** Does something now and then while the clients of the workload are at work. */
+  async #accompany(client: Client, pauseMs: number, act: () => Promise<void>): Promise<void> {
+    while (!client.over() && this.#plan.clients.some(({ number }) => this.#cluster.isWorking(clientName(number)))) {
+      await act();
       await client.sleep(Math.max(0, Math.min(client.random.exponential(pauseMs), this.#endMs - this.#world.nowMs)));
     }
   }

@@ -85,6 +85,7 @@ async function plainer(plan: () => Plan, attempt: Attempt): Promise<void> {
     if (Object.keys(conditions[part]).length > 0) await attempt({ ...plan(), conditions: { ...plan().conditions, [part]: goodDay[part] } });
   }
   if (plan().passerByPauseMs !== null) await attempt({ ...plan(), passerByPauseMs: null });
+  await dropParts(() => plan().crowds, (crowds) => attempt({ ...plan(), crowds }));
   if (plan().clients.some(({ turnedAwayBy }) => turnedAwayBy.length > 0)) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, turnedAwayBy: [] })) });
   if (plan().clients.some(({ routing }) => routing !== 'led')) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, routing: 'led' })) });
   if (shape.partitions > 1) await attempt({ ...plan(), shape: { ...plan().shape, partitions: 1 } });

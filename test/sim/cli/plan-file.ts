@@ -23,7 +23,7 @@ export function readPlan(file: string): Plan {
   } catch (error) {
     throw new UsageError(`${file}: can't be read as a plan: ${(error as Error).message}`);
   }
-  for (const field of ['seed', 'workload', 'shape', 'conditions', 'protocols', 'clients', 'passerByPauseMs', 'durationMs', 'injections'] as const) {
+  for (const field of ['seed', 'workload', 'shape', 'conditions', 'protocols', 'clients', 'passerByPauseMs', 'crowds', 'durationMs', 'injections'] as const) {
     if (plan?.[field] === undefined) throw new UsageError(`${file}: a plan has a field ${field}`);
   }
   if (!Object.hasOwn(workloads, plan.workload)) throw new UsageError(`${file}: unknown workload ${plan.workload}; there are ${Object.keys(workloads).join(', ')}`);

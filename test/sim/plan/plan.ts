@@ -14,6 +14,7 @@ import { Random } from '../random.ts';
 import { workloads } from '../workloads/registry.ts';
 import { clientName, drawClients, type ClientPlan } from './clients.ts';
 import { drawConditions, longLatencyMs, slownessOf, type Conditions } from './conditions.ts';
+import { drawCrowds, type CrowdPlan } from './crowds.ts';
 import { drawShape, nodeIds, type ClusterShape } from './shape.ts';
 
 export interface Plan {
@@ -26,6 +27,7 @@ export interface Plan {
   readonly clients: readonly ClientPlan[];
   /** Mean pause of a further client, whose transactions touch no key of the workload; null: there is none. */
   readonly passerByPauseMs: number | null;
+  readonly crowds: readonly CrowdPlan[];
   /** How long clients work and faults happen; less if all clients are done before. */
   readonly durationMs: number;
   readonly injections: readonly Injection[];
@@ -67,7 +69,7 @@ export function drawPlan({ seed, workload, faults: classes, protocols: named }: 
   const protocols = wanted.length > 0 ? wanted : drawProtocols(random.fork('protocols'), fitting);
   const passerBy = random.fork('passer-by');
   const passerByPauseMs = passerBy.chance(0.5) ? Math.ceil(passerBy.pick([5, 20]) * slownessOf(conditions)) : null;
-  return { seed: String(seed), workload: name, shape: isScrubbed ? { ...shape, healing: { ...shape.healing, scrubIntervalMs: 2_000 } } : shape, conditions, protocols, clients, passerByPauseMs, durationMs: lengthMs, injections };
+  return { seed: String(seed), workload: name, shape: isScrubbed ? { ...shape, healing: { ...shape.healing, scrubIntervalMs: 2_000 } } : shape, conditions, protocols, clients, passerByPauseMs, crowds: drawCrowds(random.fork('crowds'), slownessOf(conditions), protocols), durationMs: lengthMs, injections };
 }
 
 /** Nobody configures timeouts that a healthy network of theirs does not keep: with them hardly anything is ever done, and nothing is tested. */

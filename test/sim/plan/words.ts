@@ -2,17 +2,19 @@
 import { faults } from '../faults/registry.ts';
 import type { Injection } from '../faults/fault.ts';
 import type { Routing } from '../wilful.ts';
+import { clientName } from './clients.ts';
+import { crowdName } from './crowds.ts';
 import type { Plan } from './plan.ts';
 
 export function injectionInWords(injection: Injection): string {
   return `at ${injection.atMs} ms ${injection.fault}: ${faults.get(injection.fault)?.words(injection) ?? 'unknown'}`;
 }
 
-export function shapeInWords({ workload, shape, protocols, clients, passerByPauseMs, durationMs }: Plan): string {
+export function shapeInWords({ workload, shape, protocols, clients, passerByPauseMs, crowds, durationMs }: Plan): string {
   const operations = clients.reduce((sum, client) => sum + client.operations, 0);
   return [
     `${workload} on ${count(shape.nodes, 'node')}`, `${count(shape.replicationFactor, 'replica')} of ${count(shape.partitions, 'partition')}`,
-    `${count(clients.length, 'client')} with ${count(operations, 'operation')}${passerByPauseMs === null ? '' : ' and a passer-by'}`, `${durationMs} ms`, protocols.join(' and '),
+    `${count(clients.length, 'client')} with ${count(operations, 'operation')}${passerByPauseMs === null ? '' : ' and a passer-by'}${crowds.length === 0 ? '' : ` and ${count(crowds.length, 'crowd')} of ${crowds.map(({ size }) => size).join(' and ')}`}`, `${durationMs} ms`, protocols.join(' and '),
   ].join(', ');
 }
 
@@ -34,8 +36,9 @@ function reachInWords({ clients }: Plan): string[] {
 
 const routings: Record<Routing, string> = { led: 'goes where all go', own: 'goes to the first live replica of an order of its own', any: 'goes to another replica each time' };
 
-function routingInWords({ clients }: Plan): string[] {
-  return clients.filter(({ routing }) => routing !== 'led').map(({ number, routing }) => `client c${number} ${routings[routing]}`);
+function routingInWords({ clients, crowds }: Plan): string[] {
+  const all = [...clients.map(({ number, routing }) => [clientName(number), routing] as const), ...crowds.map(({ number, routing }) => [crowdName(number), routing] as const)];
+  return all.filter(([, routing]) => routing !== 'led').map(([name, routing]) => `client ${name} ${routings[routing]}`);
 }
 
 export function count(number: number, noun: string): string {

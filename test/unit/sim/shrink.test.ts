@@ -14,6 +14,7 @@ const big: Plan = {
   protocols: ['dtp'],
   clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1, abreast: 1, turnedAwayBy: ['n1'], routing: 'own' })),
   passerByPauseMs: 5,
+  crowds: [1, 2].map((number) => ({ number, size: 8, pauseMs: 20, protocol: 'dtp', routing: 'own' })),
   durationMs: 10_000,
   injections: Array.from({ length: 100 }, (_, i) => injection(i * 100, classes[i % classes.length]!)),
 };
@@ -33,6 +34,7 @@ describe('shrinking', () => {
     expect(smallest.shape).toEqual({ nodes: 3, replicationFactor: 3, partitions: 1, timing: { fastCommitWaitMs: 5 }, store: {} });
     expect(smallest.conditions).toEqual(goodDay);
     expect(smallest.passerByPauseMs).toBeNull();
+    expect(smallest.crowds).toEqual([]);
     expect(smallest.clients.flatMap(({ turnedAwayBy }) => turnedAwayBy)).toEqual([]);
     expect(smallest.clients.map(({ routing }) => routing)).toEqual(['led', 'led']);
     expect(smallest.durationMs).toBeGreaterThan(4_700);
