@@ -25,7 +25,7 @@ export const batchBugs: readonly PlantedBug[] = [
   },
   {
     name: 'parts-not-found',
-    wrong: 'A replica finds a batch under the number of its first transaction alone, and knows nothing of the others.',
+    wrong: 'A replica finds a batch under the number that it goes by alone, and knows nothing of the others.',
     patches: [{ module: ledger, find: 'for (const number of others) if (!records.has(number)) records.set(number, batch);', replace: 'void records;' }],
   },
   {
@@ -35,13 +35,18 @@ export const batchBugs: readonly PlantedBug[] = [
   },
   {
     name: 'part-not-retained',
-    wrong: 'Of a batch only the outcome of its first transaction is retained, so a client that asks late for another one is told that it was aborted.',
+    wrong: 'Of a batch only the outcome of the transaction that it goes by is retained, so a client that asks late for another one is told that it was aborted.',
     patches: [{ module: ledger, find: '    for (const number of body.others) this.#retained.add({ ...id, number }, timestamp, this.#nowMs());\n', replace: '' }],
   },
   {
     name: 'batch-forgets-its-parts',
     wrong: 'The outcome of a batch that is journalled again before its segment goes does not name the parts, so a restart brings it back without them.',
     patches: [{ module: ledger, find: 'return [others.length === 0 ?', replace: 'return [others.length >= 0 ?' }],
+  },
+  {
+    name: 'batch-by-its-first-number',
+    wrong: 'A batch goes by the number of its first transaction, so a replica may forget it while another one of it is not finished, as if that had never begun.',
+    patches: [{ module: batches, find: 'parts.reduce((highest, part) => (part.number > highest.number ? part : highest))', replace: 'parts[0] as Part' }],
   },
   {
     name: 'follows-and-reads-nothing-alone',
