@@ -34,6 +34,7 @@ export class Checkpoints {
   #whenAtRest: AtRest[] = [];
   /** Bytes of journal written when the records carried by the last one were. */
   #carriedAtBytes = 0;
+  #beganAtMs = 0;
   #endedAtMs: number | null = null;
   #checkpoints = 0;
   #checkpointKeys = 0;
@@ -41,7 +42,8 @@ export class Checkpoints {
 
   constructor(environment: CheckpointsEnvironment) {
     this.#environment = environment;
-    this.#spread = new Spread(environment.runtime, () => this.#filled);
+    const { runtime, options: { checkpointIntervalMs } } = environment;
+    this.#spread = new Spread(runtime, () => Math.max(this.#filled, (this.#nowMs - this.#beganAtMs) / checkpointIntervalMs));
   }
 
   /** Once the store is open. */
@@ -120,7 +122,7 @@ export class Checkpoints {
 
   #take(): void {
     const { parts, options, owner, ended } = this.#environment;
-    const startedMs = this.#nowMs;
+    this.#beganAtMs = this.#nowMs;
     this.#state = 'running';
     this.#appended = false;
     this.#timer?.cancel();
@@ -131,7 +133,7 @@ export class Checkpoints {
       this.#checkpoints++;
       this.#checkpointKeys += rows;
       this.#endedAtMs = this.#nowMs;
-      this.#lastCheckpointMs = this.#endedAtMs - startedMs;
+      this.#lastCheckpointMs = this.#endedAtMs - this.#beganAtMs;
       this.#hold(whenAtRest);
       ended();
     });

@@ -3,8 +3,8 @@
  *
  * Written one right after the other they have the disk, a processor and much of the event loop for as long as the whole lasts, and at all
  * replicas at once, for their overlays fill alike: then every vote is late. So after each slice the disk is left to the journal for some times
- * as long as the slice took, slow disk or busy processor included, unless the checkpoint falls behind what fills meanwhile: it
- * has to end long before that is full (as PostgreSQL paces its checkpoints, by `checkpoint_completion_target`).
+ * as long as the slice took, slow disk or busy processor included, unless the checkpoint falls behind the time or what fills meanwhile: it
+ * has to end long before the next one is due (as PostgreSQL paces its checkpoints, by `checkpoint_completion_target`).
  */
 import type { Timer } from '../../client/wire/environment.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -13,7 +13,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 const pausePerSlice = 9;
 /** A slice that took seconds was a disk in trouble; to wait for minutes helps nobody. */
 const pauseMsMax = 500;
-/** The checkpoint has ended when half the room is left that there was at its beginning. */
+/** The checkpoint has ended when half of what there was until the next one is left. */
 const margin = 2;
 
 export class Spread {
@@ -23,7 +23,7 @@ export class Spread {
   #sliceBeganAtMs = 0;
   #pause: { readonly timer: Timer; readonly next: () => void } | null = null;
 
-  /** `filled`: which share is used up of the room that there was when the checkpoint began. */
+  /** `filled`: which share is used up of what there was, when the checkpoint began, until the next one. */
   constructor(runtime: Pick<Runtime, 'clock' | 'after'>, filled: () => number) {
     this.#runtime = runtime;
     this.#filled = filled;
