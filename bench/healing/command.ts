@@ -14,6 +14,7 @@ import { whole } from '../options.ts';
 import { writeFiles } from '../report/files.ts';
 import { dtp } from '../targets/dtp.ts';
 import { describeMachine, machine } from '../usage.ts';
+import { BareFlush } from './bare-flush.ts';
 import { Dataset } from './dataset.ts';
 import { heal, loseDisk, missKeys, type Divergence, type Stage } from './divergence.ts';
 import { watchForeground, type Foreground } from './foreground.ts';
@@ -56,6 +57,7 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
   const foregroundKeys = Math.min(foregroundKeysMax, keys);
   const cluster = await LocalCluster.start({ nodeFlags: watchFlags });
   const stalls = new Stalls(cluster);
+  const bareFlush = new BareFlush(cluster.directory);
   const address = { target: 'dtp', urls: cluster.urls } as const;
   const session = await dtp.connect(address);
   const db = await connect({ nodes: cluster.urls });
@@ -87,7 +89,7 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
       }));
     }
     if (foreground !== null) {
-      results.foreground = await watchForeground(stage, foreground, stalls, { rounds: options.rounds, pauseMs: options.pauseSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
+      results.foreground = await watchForeground(stage, foreground, { stalls, bareFlush }, { rounds: options.rounds, pauseMs: options.pauseSeconds * 1_000, perSecond: options.rate, missed: Math.round(keys / 10) }, say);
       say(`\nCallers meanwhile, ${options.rate} transfers/s asked for:\n\n${foregroundTable(results.foreground)}\n`);
     }
     if (options.emptyDisk) say('Emptying a disk ...');
@@ -100,6 +102,7 @@ async function onOneCluster(options: Options, results: Results): Promise<void> {
     for (const each of loads) await each.stop();
     await session.close();
     await db.close();
+    await bareFlush.stop();
     await cluster.stop();
   }
 }

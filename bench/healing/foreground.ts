@@ -10,6 +10,7 @@ import type { Load } from '../load/client.ts';
 import { inWindow, type LoopResult, type Slot } from '../load/recorder.ts';
 import { spreadOf, type Spread } from '../report/spread.ts';
 import type { Stage } from './divergence.ts';
+import type { BareFlush } from './bare-flush.ts';
 import type { Stalls } from './stalls.ts';
 
 export const windowNames = ['calm', 'restarted', 'healing'] as const;
@@ -38,10 +39,18 @@ export interface WindowFigure extends Window, Latencies {
   readonly stallsMs: Readonly<Record<string, number>>;
 }
 
+/** What the disk took for next to nothing in the same time. */
+export interface Flushes {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly longestMs: number;
+}
+
 export interface Foreground {
   readonly windows: readonly WindowFigure[];
   /** Of all windows of the name together. */
   readonly pooled: Readonly<Record<WindowName, Latencies>>;
+  readonly bareFlushes: Readonly<Record<WindowName, Flushes>>;
   /** Within a round: by the calm window's. */
   readonly p99Ratio: Readonly<Record<Exclude<WindowName, 'calm'>, Spread>>;
   readonly slots: readonly Slot[];
@@ -56,6 +65,11 @@ export interface ForegroundOptions {
   readonly missed: number;
 }
 
+export interface Watches {
+  readonly stalls: Pick<Stalls, 'longest'>;
+  readonly bareFlush: Pick<BareFlush, 'between'>;
+}
+
 const callers = 1_000;
 const healTimeoutMs = 10 * 60_000;
 const wholeTimeoutMs = 60_000;
@@ -63,12 +77,12 @@ const wholeTimeoutMs = 60_000;
 const windowMsMin = 500;
 const epochMs = (): number => performance.timeOrigin + performance.now();
 
-export async function watchForeground(stage: Stage, load: Load, stalls: Stalls, options: ForegroundOptions, say: (line: string) => void): Promise<Foreground> {
+export async function watchForeground(stage: Stage, load: Load, { stalls, bareFlush }: Watches, options: ForegroundOptions, say: (line: string) => void): Promise<Foreground> {
   const windows: Window[] = [];
   const running = load.run({ callers, perSecond: options.perSecond, warmUpMs: options.pauseMs, measureMs: null, slots: true });
   const work = takeWindows(stage, options, windows, say).finally(() => load.finish());
   const [result] = await Promise.all([running, work]);
-  return evaluate(windows, result, stalls);
+  return evaluate(windows, result, { stalls, bareFlush });
 }
 
 async function takeWindows({ cluster, observer, dataset, lost }: Stage, { rounds, pauseMs, missed }: ForegroundOptions, windows: Window[], say: (line: string) => void): Promise<void> {
@@ -99,12 +113,18 @@ async function takeWindows({ cluster, observer, dataset, lost }: Stage, { rounds
   }
 }
 
-export function evaluate(windows: readonly Window[], { slots }: Pick<LoopResult, 'slots'>, stalls: Pick<Stalls, 'longest'>): Foreground {
+export function evaluate(windows: readonly Window[], { slots }: Pick<LoopResult, 'slots'>, { stalls, bareFlush }: Watches): Foreground {
   const figures = windows.map((window): WindowFigure => ({ ...window, ...latenciesOf([inWindow(slots, window.fromMs, window.toMs)]), stallsMs: stalls.longest(window.fromMs, window.toMs) }));
   const named = (name: WindowName): Latencies => latenciesOf(windows.filter((window) => window.name === name).map(({ fromMs, toMs }) => inWindow(slots, fromMs, toMs)));
+  const flushes = (name: WindowName): Flushes => {
+    const histogram = latencies(2);
+    for (const window of windows) if (window.name === name) histogram.add(bareFlush.between(window.fromMs, window.toMs));
+    return { p50Ms: percentileMs(histogram, 50), p99Ms: percentileMs(histogram, 99), longestMs: longestMs(histogram) };
+  };
   const ratio = (name: WindowName): Spread => spreadOf(figures.filter((figure) => figure.name === name).map((figure) => figure.p99Ms / (figures.find((calm) => calm.name === 'calm' && calm.round === figure.round)?.p99Ms ?? Number.NaN)));
   return {
     windows: figures, pooled: { calm: named('calm'), restarted: named('restarted'), healing: named('healing') },
+    bareFlushes: { calm: flushes('calm'), restarted: flushes('restarted'), healing: flushes('healing') },
     p99Ratio: { restarted: ratio('restarted'), healing: ratio('healing') }, slots,
   };
 }

@@ -12,8 +12,8 @@ export function divergenceTable(divergences: readonly Divergence[]): string {
   ])]);
 }
 
-export function foregroundTable({ windows, pooled, p99Ratio }: Foreground): string {
-  const head = ['window', 'seconds', 'calls/s', 'p50', 'p99', 'p99.9', 'longest', 'p99, by calm', 'by round', 'errors', 'longest stall'];
+export function foregroundTable({ windows, pooled, bareFlushes, p99Ratio }: Foreground): string {
+  const head = ['window', 'seconds', 'calls/s', 'p50', 'p99', 'p99.9', 'longest', 'p99, by calm', 'by round', 'errors', 'longest stall', 'bare flush: p99', 'longest'];
   return table([head, ...windowNames.map((name) => {
     const own = windows.filter((window) => window.name === name);
     const { perSecond, p50Ms, p99Ms, p999Ms, longestMs, errors } = pooled[name];
@@ -23,7 +23,7 @@ export function foregroundTable({ windows, pooled, p99Ratio }: Foreground): stri
     return [
       name, spreadOf(own.map(({ fromMs, toMs }) => (toMs - fromMs) / 1_000)).median.toFixed(1), number(perSecond), milliseconds(p50Ms), milliseconds(p99Ms), milliseconds(p999Ms), milliseconds(longestMs),
       ratio === null ? '' : (p99Ms / pooled.calm.p99Ms).toFixed(2), ratio === null ? '' : `${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)}`, number(errors),
-      [...stalls].sort().map(([node, ms]) => `${node} ${milliseconds(ms)}`).join(', '),
+      [...stalls].sort().map(([node, ms]) => `${node} ${milliseconds(ms)}`).join(', '), milliseconds(bareFlushes[name].p99Ms), milliseconds(bareFlushes[name].longestMs),
     ];
   })]);
 }

@@ -1,5 +1,9 @@
 /** The healing benchmark: what it compares, and what it would be caught by. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { BareFlush } from '../../../bench/healing/bare-flush.ts';
 import { distinct } from '../../../bench/healing/command.ts';
 import { Dataset } from '../../../bench/healing/dataset.ts';
 import { evaluate } from '../../../bench/healing/foreground.ts';
@@ -31,6 +35,21 @@ describe('the rows', () => {
   });
 });
 
+it('a bare flush is measured until it is told to stop', async () => {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'dtp-bare-flush-'));
+  try {
+    const fromMs = performance.timeOrigin + performance.now();
+    const bareFlush = new BareFlush(directory);
+    while (bareFlush.between(fromMs, Infinity).totalCount < 3) await new Promise(setImmediate);
+    await bareFlush.stop();
+    expect(bareFlush.between(fromMs, Infinity).totalCount).toBeGreaterThanOrEqual(3);
+    expect(bareFlush.between(0, fromMs).totalCount).toBe(0);
+    await expect(new BareFlush(path.join(directory, 'missing')).stop()).rejects.toThrow('ENOENT');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 describe('windows of the same load', () => {
   const slot = (number: number, ms: number): Slot => {
     const histogram = latencies(2);
@@ -39,7 +58,14 @@ describe('windows of the same load', () => {
   };
   const window = (name: 'calm' | 'restarted' | 'healing', round: number, from: number) => ({ name, round, fromMs: from * slotMs, toMs: (from + 2) * slotMs });
   const slots = [4, 4, 6, 6, 12, 12, 2, 2, 4, 4, 2, 2].map((ms, i) => slot(i, ms));
-  const foreground = evaluate([window('calm', 0, 0), window('restarted', 0, 2), window('healing', 0, 4), window('calm', 1, 6), window('restarted', 1, 8), window('healing', 1, 10)], { slots }, { longest: (fromMs) => ({ n3: fromMs === 4 * slotMs ? 30 : 20 }) });
+  const foreground = evaluate([window('calm', 0, 0), window('restarted', 0, 2), window('healing', 0, 4), window('calm', 1, 6), window('restarted', 1, 8), window('healing', 1, 10)], { slots }, {
+    stalls: { longest: (fromMs) => ({ n3: fromMs === 4 * slotMs ? 30 : 20 }) },
+    bareFlush: { between: (fromMs) => {
+      const histogram = latencies(2);
+      record(histogram, fromMs === 4 * slotMs ? 80 : 1);
+      return histogram;
+    } },
+  });
 
   it('are compared within a round', () => {
     expect(foreground.p99Ratio.healing.median).toBeCloseTo(2, 1);
@@ -52,7 +78,11 @@ describe('windows of the same load', () => {
     expect(foreground.pooled.healing.p99Ms / foreground.pooled.calm.p99Ms).toBeCloseTo(3, 1);
   });
 
-  it('are told', () => expect(foregroundTable(foreground).split('\n').at(-1)).toMatch(/^healing .* 2\.0/));
+  it('are told, and what the disk itself took meanwhile', () => {
+    expect(foregroundTable(foreground).split('\n').at(-1)).toMatch(/^healing .* 2\.0/);
+    expect(foreground.bareFlushes.calm.longestMs).toBeCloseTo(1, 1);
+    expect(foreground.bareFlushes.healing.longestMs).toBeGreaterThan(79);
+  });
 });
 
 it('keys drawn at random are met more than once', () => {
