@@ -9,8 +9,8 @@
  * replica has not acknowledged it yet). Everything below the watermark that is no exception is *finished*: no replica
  * can be undecided about it, so its record may go, and no message about it may ever change anything again.
  *
- * Transactions that a coordinator commits as one batch share one record. It is found under the number of each of them, and lives and
- * ends by the number of the batch, which is the highest of them.
+ * Transactions that a coordinator commits as one batch share one record. It is found under the number of each of them until that
+ * is finished, and lives by the number of the batch, which is the highest of them.
  */
 import { ABORT, formatTxnId, UNDECIDED, Vote, type Decision, type Key, type TxnId } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
@@ -270,8 +270,8 @@ export class Ledger implements JournalOwner {
   #gather(batch: TxnRecord, others: readonly number[]): void {
     if (others.length === 0 || batch.others.length > 0) return;
     batch.others = others;
-    const { records } = this.lives.of(batch.id.node, batch.id.incarnation);
-    for (const number of others) if (!records.has(number)) records.set(number, batch);
+    const life = this.lives.of(batch.id.node, batch.id.incarnation);
+    for (const number of others) if (!life.records.has(number) && !life.isFinished(number)) life.records.set(number, batch);
   }
 
   /** Null for a transaction that is finished: its record is gone and must not come back. */
@@ -335,8 +335,9 @@ export class Ledger implements JournalOwner {
 
   #forget(life: Life, isFinished: (number: number) => boolean): void {
     for (const [number, record] of life.records) {
-      if (!isFinished(record.id.number)) continue;
+      if (!isFinished(number)) continue;
       life.records.delete(number);
+      if (record.id.number !== number) continue;
       // Nobody who was sent the prepare can be undecided any more, so this is a lock that nothing will ever ask for again.
       if (record.outcome === UNDECIDED && record.timestamp !== 0 && record.body !== null) this.#unlock(record, this.parse(record.body));
     }

@@ -30,6 +30,12 @@ describe('every order holds:', () => {
     [run('two/alone', { crashes: 1, recoveries: 1 }), 20_000, ['aborted', 'committed', 'undecided', 'not begun']],
     [run('two/alone', { breaks: 1, recoveries: 1 }), 20_000, ['aborted', 'committed']],
     [run('two/update'), 7_000, bothEnd],
+    [run('two/batch', { asks: 1 }), 3_000, ['aborted', 'committed']],
+    [run('two/batch', { crashes: 1, asks: 1 }), 20_000, ['aborted', 'committed', 'undecided', 'not begun']],
+    [run('two/batch', { asks: 1, marks: 1 }), 20_000, ['aborted', 'committed', 'not begun']],
+    [run('one/astride', { asks: 1, marks: 1 }), 500, [...bothEnd, 'committed, not begun']],
+    [run('two/company'), 5_000, bothEnd],
+    [run('chain/convoy'), 20_000, bothEnd],
     [run('three/alone', { breaks: 1 }), 30_000, ['aborted', 'committed']],
     [run('chain/update'), 150_000, bothEnd],
     [run('three/update', { crashes: 1, recoveries: 1, delays: 0 }), 10_000, ['aborted, committed', 'committed, aborted', 'undecided, undecided']],
@@ -47,7 +53,7 @@ describe('what is left out comes to the same:', () => {
   const limits = [{ crashes: 1 }, { breaks: 1 }, { recoveries: 1 }, { crashes: 1, marks: 1 }, { recoveries: 1, marks: 1 }];
   const runs = [
     ...limits.map((each) => ['two/alone', each] as const), ...commitProtocols.map((each) => ['two/alone', { protocols: [each], recoveries: 1 }] as const),
-    ['three/alone', { marks: 1 }] as const, ['two/update', {}] as const, ['two/near', {}] as const,
+    ['two/batch', { recoveries: 1 }] as const, ['two/batch', { asks: 1 }] as const, ['three/alone', { marks: 1 }] as const, ['two/update', {}] as const, ['two/near', {}] as const,
   ];
   it.each(runs)('%s with %j', async (scope, each) => {
     const reduced = await exhaust(run(scope, each));
@@ -67,7 +73,7 @@ describe('what is left out comes to the same:', () => {
 });
 
 it('what is written down of a node is all that its future depends on', () => {
-  for (const wanted of [run('two/alone', { crashes: 1, marks: 1 }), run('two/alone', { breaks: 1, recoveries: 1 }), run('guest/update', { delays: 1 })]) {
+  for (const wanted of [run('two/alone', { crashes: 1, marks: 1 }), run('two/alone', { breaks: 1, recoveries: 1 }), run('guest/update', { delays: 1 }), run('two/batch', { asks: 1 })]) {
     const world = new World(scopeOf(wanted.scope), wanted.protocols.map(protocolNumber));
     for (const searching = search(world, wanted); searching.next().done !== true;);
     for (const machine of world.machines) {

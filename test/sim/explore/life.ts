@@ -1,5 +1,5 @@
 /**
- * One life of one node: the real coordinator, participant, ledger with its locks, and recovery, wired as a node wires them,
+ * One life of one node: the real coordinator with its batches, participant, ledger with its locks, and recovery, wired as a node wires them,
  * over the smallest store. Whatever happens to it is an event; what it says is gathered for the explorer to deliver.
  *
  * Time stands still but in the events of timers, and leaps in them: an attempt is waited for not at all, some time, or
@@ -9,6 +9,7 @@ import { formatTxnId, Tag, UNDECIDED, Vote, type Decision, type Message, type Tx
 import { Loopback, type Outbox } from '../../../node/cluster/outbox.ts';
 import type { Topology } from '../../../node/cluster/topology.ts';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
+import { Batches } from '../../../node/txn/batches.ts';
 import { HybridClock } from '../../../node/txn/clock.ts';
 import { Coordinator } from '../../../node/txn/coordinator.ts';
 import { Ledger } from '../../../node/txn/ledger.ts';
@@ -16,6 +17,7 @@ import { Participant } from '../../../node/txn/participant.ts';
 import type { CommitProtocol } from '../../../node/txn/protocols/protocol.ts';
 import { protocols } from '../../../node/txn/protocols/registry.ts';
 import { Recovery } from '../../../node/txn/recovery.ts';
+import type { Start } from '../../../node/txn/running.ts';
 import { MemoryStore } from './journal.ts';
 import type { Mistake } from './mistake.ts';
 import type { Bodies, Plan, Scope } from './scope.ts';
@@ -24,7 +26,7 @@ export type LifeEvent =
   | { readonly kind: 'deliver'; readonly from: number; readonly incarnation: number; readonly message: Message }
   | { readonly kind: 'flush' }
   | { readonly kind: 'wait' | 'expire' | 'handOver' | 'retry' }
-  | { readonly kind: 'start'; readonly plan: number; readonly body: number }
+  | { readonly kind: 'start'; readonly batch: number; readonly body: number }
   | { readonly kind: 'recover' | 'ask'; readonly plan: number; readonly incarnation: number }
   | { readonly kind: 'up'; readonly peer: number; readonly incarnation: number }
   | { readonly kind: 'down'; readonly peer: number }
@@ -39,7 +41,7 @@ export interface Fact {
 export interface Happening {
   readonly scope: Scope;
   readonly bodies: Bodies;
-  /** Of the plans in turn. */
+  /** Of the batches in turn. */
   readonly protocolNumbers: readonly number[];
   readonly mistake: Mistake | null;
 }
@@ -56,10 +58,11 @@ const diskOf = (node: string): string => `disk of ${node}`;
 export const firstJournal = ({ nodes }: Scope): JournalRecord[] => nodes.map((node) => [Kind.floor, node, diskOf(node), 1]);
 
 /** A ledger with its store and clock, as a restart makes them of a journal. */
-export function restore(topology: Topology, journal: readonly JournalRecord[], nowMs: () => number, hasty = false): { store: MemoryStore; ledger: Ledger; clock: HybridClock } {
-  const store = new MemoryStore(journal, !hasty);
+export function restore(topology: Topology, journal: readonly JournalRecord[], nowMs: () => number, mistake: Mistake | null, hearing: () => Message | null = () => null): { store: MemoryStore; ledger: Ledger; clock: HybridClock } {
+  const store = new MemoryStore(journal, mistake?.hasty !== true);
   const clock = new HybridClock({ monotonicMs: nowMs, wallMs: () => wallMs });
   const ledger = new Ledger({ topology, store, clock, nowMs, outcomeRetentionMs: Number.MAX_SAFE_INTEGER });
+  mistake?.spoils?.(ledger, hearing);
   for (const record of journal) ledger.replay(record);
   return { store, ledger, clock };
 }
@@ -78,20 +81,26 @@ export class Life {
   /** What was said since the last look, and to whom; what it said to itself has been heard already. */
   said: (readonly [to: string, message: Message])[] = [];
   facts: Fact[] = [];
+  /** Bit by plan: somebody waits here for what a recovery finds out about it. */
+  askedFor = 0;
   /** Promises to others that its disk doesn't keep yet. */
   hollow: string[] = [];
+  readonly mistake: Mistake | null;
   readonly #happening: Happening;
   readonly #participant: Participant;
+  readonly #batches: Batches;
   readonly #loopback: Loopback;
   readonly #deferred: (() => void)[] = [];
   #nowMs = 0;
+  #hearing: Message | null = null;
   #retries = 0;
 
   constructor(happening: Happening, self: number, incarnation: number, journal: readonly JournalRecord[]) {
     const topology = happening.scope.topologies[self] as Topology;
     const nowMs = (): number => this.#nowMs;
-    const { store, ledger, clock } = restore(topology, journal, nowMs, happening.mistake?.hasty);
+    const { store, ledger, clock } = restore(topology, journal, nowMs, happening.mistake, () => this.#hearing);
     this.#happening = happening;
+    this.mistake = happening.mistake;
     this.incarnation = incarnation;
     this.topology = topology;
     this.store = store;
@@ -111,6 +120,7 @@ export class Life {
       recover: (id, epoch, protocolNumber, partitions, onOutcome) => this.recovery.start({ id, epoch, protocolNumber, partitions }, 'handed over', onOutcome),
     });
     this.#participant = new Participant(shared);
+    this.#batches = new Batches({ ...shared, coordinator: { start: (start) => this.#depart(start) } });
   }
 
   /** A node makes its new life durable before it listens. */
@@ -140,7 +150,7 @@ export class Life {
       case 'deliver':
         return this.#handle(nodes[event.from] as string, event.incarnation, event.message);
       case 'start':
-        return this.#start(event.plan, event.body);
+        return this.#start(event.batch, event.body);
       case 'recover':
       case 'ask':
         return this.#recover(event.plan, event.incarnation, event.kind === 'ask');
@@ -179,30 +189,51 @@ export class Life {
     this.#nowMs = 0;
   }
 
-  #start(plan: number, body: number): void {
+  /** What is added in one turn departs together at its end. */
+  #start(batch: number, body: number): void {
     const { bodies } = this.#happening;
-    const protocolNumber = this.#protocolOf(plan);
-    const bytes = bodies.bytes(body);
-    this.begun.add(plan);
-    for (const version of bodies.versions(body)) this.clock.observe(version);
-    this.coordinator.start({
-      number: plan + 1, timestamp: this.clock.next(), protocolNumber, protocol: protocols[protocolNumber] as CommitProtocol,
-      bytes, body: this.ledger.parse(bytes), deadlineAtMs: Number.POSITIVE_INFINITY,
-      onOutcome: (decision) => void this.facts.push({ plan, decision }),
-      onDoubt: () => {},
-    });
+    const protocolNumber = this.#protocolOf(batch);
+    for (const { plan, versions, bytes } of bodies.parts(body)) {
+      this.begun.add(plan);
+      for (const version of versions) this.clock.observe(version);
+      this.#batches.add({
+        number: plan + 1, protocolNumber, protocol: protocols[protocolNumber] as CommitProtocol,
+        bytes, body: this.ledger.parse(bytes), deadlineAtMs: Number.POSITIVE_INFINITY,
+        onOutcome: (decision) => void this.facts.push({ plan, decision }),
+        onDoubt: () => {},
+      });
+    }
   }
 
-  #protocolOf(plan: number): number {
+  /** As the coordinator is told to. States must not depend on where the bytes lie. */
+  #depart(start: Start): void {
+    if (start.body.others.length === 0) return this.coordinator.start(start);
+    const bytes = this.#happening.bodies.same(start.bytes);
+    this.coordinator.start({ ...start, bytes, body: this.ledger.parse(bytes) });
+  }
+
+  #protocolOf(batch: number): number {
     const { protocolNumbers } = this.#happening;
-    return protocolNumbers[plan % protocolNumbers.length] as number;
+    return protocolNumbers[batch % protocolNumbers.length] as number;
   }
 
-  /** For locks that nobody takes away; or because a client asks, who lost its coordinator, does not know the protocol, and is wrong about the groups. */
+  /**
+   * For locks that nobody takes away, which are those of a batch as a whole; or because a client asks, who lost its coordinator, does not know the protocol, and is
+   * wrong about the groups. Of a part but a client asks.
+   */
   #recover(plan: number, incarnation: number, isAsked: boolean): void {
-    const { reads, writes } = this.#happening.scope.plans[plan] as Plan;
-    const partitions = [...new Set([...writes, ...reads].map(this.topology.partitionOf))];
-    this.recovery.start({ id: this.idOf(plan, incarnation), epoch: this.topology.epoch, ...(isAsked ? { protocolNumber: null, partitions: partitions.slice(-1) } : { protocolNumber: this.#protocolOf(plan), partitions }) }, 'explored', (decision) => {
+    const { plans, batches } = this.#happening.scope;
+    const { batch } = plans[plan] as Plan;
+    const mates = batches[batch] as readonly number[];
+    const touchedBy = (some: readonly number[]): number[] => {
+      const all = some.map((each) => plans[each] as Plan);
+      return [...new Set([...all.flatMap(({ writes }) => writes), ...all.flatMap(({ reads }) => reads)].map(this.topology.partitionOf))];
+    };
+    const isPart = mates.at(-1) !== plan;
+    const what = isAsked ? { protocolNumber: null, partitions: touchedBy([plan]).slice(-1) } : isPart ? { protocolNumber: null, partitions: touchedBy([plan]) } : { protocolNumber: this.#protocolOf(batch), partitions: touchedBy(mates) };
+    this.askedFor |= 1 << plan;
+    this.recovery.start({ id: this.idOf(plan, incarnation), epoch: this.topology.epoch, ...what }, 'explored', (decision) => {
+      this.askedFor &= ~(1 << plan);
       if (decision !== UNDECIDED) this.facts.push({ plan, decision });
     });
   }
@@ -240,11 +271,17 @@ export class Life {
 
   /** Is this the coordinator's vote for itself, which its decision will make durable? */
   #waitsForDecision(to: string, { node, number }: TxnId): boolean {
-    return to === this.topology.self && node === to && protocols[this.#protocolOf(number - 1)]!.ownVoteWaitsForDecision;
+    return to === this.topology.self && node === to && protocols[this.#protocolOf(this.#happening.scope.plans[number - 1]!.batch)]!.ownVoteWaitsForDecision;
+  }
+
+  #handle(from: string, incarnation: number, message: Message): void {
+    this.#hearing = message;
+    this.#heed(from, incarnation, message);
+    this.#hearing = null;
   }
 
   /** As a node's table of messages has it. */
-  #handle(from: string, incarnation: number, message: Message): void {
+  #heed(from: string, incarnation: number, message: Message): void {
     switch (message[0]) {
       case Tag.prepare:
         return this.#participant.onPrepare(from, message);

@@ -13,7 +13,7 @@ import type { JournalRecord } from '../../../node/store/records.ts';
 import { firstJournal, Life, type Fact, type Happening, type LifeEvent } from './life.ts';
 import { examine, type View } from './snapshot.ts';
 
-/** An event of one node: its kind, a node or a plan, and a message, a body or an incarnation. */
+/** An event of one node: its kind, a node, a plan or a batch, and a message, a body or an incarnation. */
 export type Event = number;
 
 export const Kind = { deliver: 0, flush: 1, start: 2, wait: 3, expire: 4, handOver: 5, recover: 6, retry: 7, up: 8, down: 9, crash: 10, marks: 11, ask: 12 } as const;
@@ -89,6 +89,7 @@ export class Messages {
         return message[4] === 0 ? 'coordinator' : 'recoverer';
       case Tag.promise:
       case Tag.finished:
+      case Tag.batched:
         return 'recoverer';
       case Tag.decide:
         return 'everybody';
@@ -242,7 +243,7 @@ export class Machine {
       case Kind.flush:
         return { kind: 'flush' };
       case Kind.start:
-        return { kind: 'start', plan: who, body: what };
+        return { kind: 'start', batch: who, body: what };
       case Kind.wait:
         return { kind: 'wait' };
       case Kind.expire:

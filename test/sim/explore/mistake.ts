@@ -1,13 +1,15 @@
 /**
  * Mistakes to be planted: an explorer that has never found anything proves nothing. Each is one that somebody could
- * make, and needs no change of the sources: another rule, a disk that lies, a restart that forgets, a word too much.
+ * make, and needs no change of the sources: another rule, a disk that lies, a memory that fails, a restart that forgets, a word too much.
  */
 import { ABORT, Tag, UNDECIDED, type Decision, type Message } from '../../../client/wire/messages.ts';
 import { protocolNumber, type CommitProtocolName } from '../../../client/wire/protocols.ts';
 import { Kind, type JournalRecord } from '../../../node/store/records.ts';
+import type { Ledger } from '../../../node/txn/ledger.ts';
 import { dtp as dtpRule } from '../../../node/txn/protocols/dtp.ts';
 import { coordinatorAlone, highestAccepted, type CommitProtocol, type Progress, type Step } from '../../../node/txn/protocols/protocol.ts';
 import { protocols } from '../../../node/txn/protocols/registry.ts';
+import { batchMistakes } from './batch-mistakes.ts';
 
 export interface Mistake {
   readonly says: string;
@@ -18,6 +20,8 @@ export interface Mistake {
   readonly keeps?: (record: JournalRecord) => boolean;
   /** Everything counts as durable at once. */
   readonly hasty?: boolean;
+  /** Makes something wrong with a replica's memory. `hearing`: what it is being told, if it is. */
+  readonly spoils?: (ledger: Ledger, hearing: () => Message | null) => void;
   /** What is said instead. */
   readonly utters?: (message: Message) => Message;
 }
@@ -95,6 +99,7 @@ export const mistakes = {
     protocol: '3pc', says: 'commits whatever anybody was pre-committed to, even after an abort',
     rule: (rule) => ({ ...rule, recover: (heard, groups) => Math.max(...heard.map(({ accepted }) => accepted?.decision ?? ABORT), highestAccepted(heard) ?? rule.recover(heard, groups)) }),
   },
+  ...batchMistakes,
 } as const satisfies Readonly<Record<string, Mistake>>;
 
 export type MistakeName = keyof typeof mistakes;

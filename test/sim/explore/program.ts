@@ -26,6 +26,21 @@ const ofDtp: readonly Run[] = [
   run('overlap/update', { crashes: 1, recoveries: 1, delays: 1, promptDisk: true }),
 ];
 
+const ofBatches: readonly Run[] = [
+  run('two/batch', { crashes: 1, breaks: 1, recoveries: 1 }),
+  run('two/batch', { crashes: 1, asks: 1, marks: 1 }),
+  run('three/batch', { asks: 1 }),
+  run('chain/batch', { asks: 1, marks: 1 }),
+  run('one/astride', { crashes: 1, asks: 1, marks: 1 }),
+  run('two/company', { recoveries: 1 }),
+  run('two/company', { crashes: 1 }),
+  run('chain/convoy'),
+  run('three/batch', { crashes: 1, recoveries: 1, asks: 1, delays: 1, promptDisk: true }),
+  run('guest/batch', { crashes: 1, asks: 1, delays: 1, promptDisk: true }),
+  run('three/company', { crashes: 1, asks: 1, delays: 1, promptDisk: true }),
+  run('overlap/convoy', { crashes: 1, recoveries: 1, delays: 1, promptDisk: true }),
+];
+
 const ofSiblings: readonly Run[] = (['2pc', 'o2pc', '3pc'] as const).flatMap((sibling) => [
   run('three/update', { protocols: [sibling] }),
   run('three/alone', { protocols: [sibling], crashes: 1, breaks: 1 }),
@@ -43,7 +58,7 @@ const ofPairs: readonly Run[] = [
 ];
 
 /** Bounds as wide as a minute or so allows for each. */
-export const program: readonly Run[] = [...ofDtp, ...ofSiblings, ...ofPairs];
+export const program: readonly Run[] = [...ofDtp, ...ofBatches, ...ofSiblings, ...ofPairs];
 
 /** For each mistake a search that soon comes to it. */
 export const shows: Readonly<Record<MistakeName, Run>> = {
@@ -64,6 +79,11 @@ export const shows: Readonly<Record<MistakeName, Run>> = {
   'acceptances-forgotten': run('one/update', { crashes: 1 }),
   'outcomes-forgotten': run('two/alone', { crashes: 1, marks: 1 }),
   'marks-too-much': run('two/alone', { crashes: 1, marks: 1 }),
+  'parts-not-named': run('two/batch', { asks: 1 }),
+  'part-not-answered': run('two/batch', { crashes: 1, asks: 1 }),
+  'part-recovered-alone': run('two/batch', { asks: 1 }),
+  'votes-past-promised-part': run('three/batch', { asks: 1, delays: 2, promptDisk: true }),
+  'part-not-retained': run('two/batch', { asks: 1, marks: 1 }),
   'log-is-skipped': run('two/alone', { protocols: ['2pc'], crashes: 1 }),
   'replicas-decide': run('three/alone', { protocols: ['2pc'], crashes: 1, recoveries: 1, delays: 1 }),
   'vote-is-never-forced': run('two/alone', { protocols: ['o2pc'], crashes: 1 }),

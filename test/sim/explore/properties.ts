@@ -33,7 +33,8 @@ function faultOfReads(world: World, state: State, plan: number): string | null {
   const versions = world.versionsRead(state, plan);
   for (let other = 0; other < plans.length; other++) {
     const theirs = world.decisionOf(state, other);
-    if (other === plan || theirs <= ABORT) continue;
+    // Those of a batch are committed at one instant.
+    if (world.batchOf(other) === world.batchOf(plan) || theirs <= ABORT) continue;
     const { reads: theirReads, writes: theirWrites } = plans[other]!;
     for (let i = 0; i < reads.length; i++) {
       if (!theirWrites.includes(reads[i]!) || theirs > timestamp || versions[i]! >= theirs) continue;

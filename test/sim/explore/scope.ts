@@ -7,6 +7,8 @@ import { Topology } from '../../../node/cluster/topology.ts';
 export interface Plan {
   /** The node whose coordinator runs it. Its number there is one more than its place among the plans. */
   readonly coordinator: number;
+  /** Which of the batches it is in. */
+  readonly batch: number;
   readonly reads: readonly Key[];
   /** The partition of the first one is its home. */
   readonly writes: readonly Key[];
@@ -22,6 +24,8 @@ export interface Scope {
   /** For each key, the nodes that keep it. */
   readonly groups: readonly (readonly number[])[];
   readonly plans: readonly Plan[];
+  /** What travels together, plan by plan in ascending order; one alone is a batch of one. In the name of the last a batch is committed. */
+  readonly batches: readonly (readonly number[])[];
 }
 
 interface Layout {
@@ -37,7 +41,10 @@ interface Layout {
 
 interface Conflict {
   readonly says: string;
-  readonly transactions: readonly { readonly reads: string; readonly writes: string }[];
+  /** `batch`: which one it is in; each has one of its own unless told. What is in the first is the first coordinator's, and so on. */
+  readonly transactions: readonly { readonly reads: string; readonly writes: string; readonly batch?: number }[];
+  /** All of it is the first coordinator's. */
+  readonly isOfOne?: boolean;
 }
 
 /** By name: where the keys x and y lie; read watermarks are kept by partition, and theirs are two. */
@@ -59,6 +66,11 @@ export const conflicts: Readonly<Record<string, Conflict>> = {
   near: { says: 'they touch different keys of one partition, whose read watermark they share', transactions: [{ reads: 'z', writes: 'z' }, { reads: '', writes: 'x' }] },
   follow: { says: 'one writes what the other reads before it writes elsewhere', transactions: [{ reads: '', writes: 'x' }, { reads: 'x', writes: 'y' }] },
   cross: { says: 'one writes a key that the other writes beside its own, and reads none', transactions: [{ reads: '', writes: 'x' }, { reads: '', writes: 'yx' }] },
+  batch: { says: 'two that travel together', transactions: [{ reads: 'x', writes: 'x', batch: 0 }, { reads: '', writes: 'z', batch: 0 }] },
+  astride: { says: 'two that travel together, and between their numbers that of a third one of the same coordinator', isOfOne: true,
+    transactions: [{ reads: '', writes: 'x', batch: 0 }, { reads: '', writes: 'y', batch: 1 }, { reads: '', writes: 'z', batch: 0 }] },
+  company: { says: 'two that travel together, and one that writes what one of them writes', transactions: [{ reads: '', writes: 'x', batch: 0 }, { reads: 'z', writes: 'z', batch: 0 }, { reads: '', writes: 'x', batch: 1 }] },
+  convoy: { says: 'two that travel together, and one that reads what one of them writes, and writes what the other one does and a key besides', transactions: [{ reads: 'x', writes: 'x', batch: 0 }, { reads: '', writes: 'z', batch: 0 }, { reads: 'x', writes: 'yz', batch: 1 }] },
 };
 
 const partitions = 16;
@@ -82,11 +94,16 @@ export function scopeOf(name: string): Scope {
   const keyOf = (letter: string): Key => (letter === 'x' ? x : letter === 'y' ? y : z);
   const touched = new Set(conflict.transactions.flatMap(({ reads, writes }) => [...reads, ...writes]));
   const letters = [...touched].sort();
+  const batchOf = conflict.transactions.map(({ batch }, i) => batch ?? i);
   const keys = letters.map(keyOf);
   return {
     name, nodes, topologies, keys, letters,
     groups: keys.map((key) => topology.groupOf(topology.partitionOf(key)).members.map((member) => nodes.indexOf(member))),
-    plans: conflict.transactions.map(({ reads, writes }, i) => ({ coordinator: layout.coordinators[i] as number, reads: [...reads].map(keyOf), writes: [...writes].map(keyOf) })),
+    plans: conflict.transactions.map(({ reads, writes }, i) => {
+      const batch = batchOf[i] as number;
+      return { coordinator: layout.coordinators[conflict.isOfOne === true ? 0 : batch] as number, batch, reads: [...reads].map(keyOf), writes: [...writes].map(keyOf) };
+    }),
+    batches: [...new Set(batchOf)].map((batch) => batchOf.flatMap((each, plan) => (each === batch ? [plan] : []))),
   };
 }
 
@@ -97,36 +114,65 @@ function findKey(topology: Topology, isWanted: (partition: number, key: Key) => 
   throw new RangeError('no key lies where it is wanted');
 }
 
+interface BatchBody {
+  readonly name: string;
+  /** Of the batch's plans in turn, each with its own. */
+  readonly parts: readonly { readonly plan: number; readonly versions: readonly Version[]; readonly bytes: Uint8Array }[];
+}
+
 /**
- * Transaction bodies, one per transaction and versions read. Equal ones are the same bytes in the same place, so that
+ * Transaction bodies, one per batch and versions read. Equal ones are the same bytes in the same place, so that
  * they are parsed once, and states that hold them are written down by their names.
  */
 export class Bodies {
   readonly #scope: Scope;
-  readonly #bodies: { readonly name: string; readonly bytes: Uint8Array; readonly versions: readonly Version[] }[] = [];
+  readonly #bodies: BatchBody[] = [];
+  /** By what they are, those that were made of others. */
+  readonly #joined = new Map<string, Uint8Array>();
 
   constructor(scope: Scope) {
     this.#scope = scope;
   }
 
-  /** The number of the body in which the plan has read these versions. */
-  of(plan: number, versions: readonly Version[]): number {
-    const name = `T${plan + 1}(${versions.join()})`;
+  /** The number of the body in which the batch's plans have read these versions, one plan after the other. */
+  of(batch: number, versions: readonly Version[]): number {
+    const rest = [...versions];
+    const parts = (this.#scope.batches[batch] as readonly number[]).map((plan) => ({ plan, versions: rest.splice(0, (this.#scope.plans[plan] as Plan).reads.length) }));
+    const name = parts.map((part) => `T${part.plan + 1}(${part.versions.join()})`).join('+');
     const known = this.#bodies.findIndex((body) => body.name === name);
     if (known >= 0) return known;
+    return this.#bodies.push({ name, parts: parts.map((part) => ({ ...part, bytes: this.#encode(part.plan, part.versions) })) }) - 1;
+  }
+
+  parts(body: number): BatchBody['parts'] {
+    return this.#bodies[body]!.parts;
+  }
+
+  /** What the plan has read, if that is its batch's body. */
+  versions(body: number, plan: number): readonly Version[] {
+    return this.parts(body).find((part) => part.plan === plan)!.versions;
+  }
+
+  /** The same bytes, in the place where they were met first. */
+  same(bytes: Uint8Array): Uint8Array {
+    const content = Buffer.from(bytes).toString('latin1');
+    const known = this.#joined.get(content);
+    if (known !== undefined) return known;
+    this.#joined.set(content, bytes);
+    nameAs(bytes, `batch ${this.#joined.size}`);
+    return bytes;
+  }
+
+  #encode(plan: number, versions: readonly Version[]): Uint8Array {
     const { reads, writes } = this.#scope.plans[plan] as Plan;
     // A copy of its own: the encoder's buffer is used again.
     const bytes = Uint8Array.from(encodeBody([reads.flatMap((key, i) => [key, versions[i] as Version]), writes.flatMap((key) => [key, Uint8Array.of(plan + 1)])]));
-    // So they are written down by their names.
-    Object.defineProperty(bytes, 'toJSON', { value: () => name });
-    return this.#bodies.push({ name, bytes, versions }) - 1;
+    nameAs(bytes, `T${plan + 1}(${versions.join()})`);
+    return bytes;
   }
+}
 
-  bytes(body: number): Uint8Array {
-    return this.#bodies[body]!.bytes;
-  }
-
-  versions(body: number): readonly Version[] {
-    return this.#bodies[body]!.versions;
-  }
+/** So they are written down. */
+function nameAs(bytes: Uint8Array, name: string): void {
+  Object.defineProperty(bytes, 'toJSON', { value: () => name });
 }

@@ -151,21 +151,22 @@ function putOff(world: World, { actions, cursors, delays }: Frame, cursor: numbe
   }
 }
 
-function channelOf({ scope: { nodes, plans }, links }: World, code: Action): number {
+function channelOf({ scope: { nodes, batches }, links }: World, code: Action): number {
   switch (actOf(code)) {
     case Act.start:
       return firstOf(code);
     case Act.flush:
-      return plans.length + firstOf(code);
+      return batches.length + firstOf(code);
     case Act.deliver:
-      return plans.length + nodes.length + firstOf(code);
+      return batches.length + nodes.length + firstOf(code);
     default:
-      return plans.length + nodes.length + links.length + firstOf(code);
+      return batches.length + nodes.length + links.length + firstOf(code);
   }
 }
 
 function note(world: World, state: State, { outcomes }: Report): void {
-  const text = world.scope.plans.map((_plan, plan) => {
+  const text = world.scope.batches.map(([plan]) => {
+    if (plan === undefined) return '';
     const decision = world.decisionOf(state, plan);
     const outcome = decision === UNDECIDED ? 'undecided' : decision === ABORT ? 'aborted' : 'committed';
     return world.isBegun(state, plan) ? outcome : 'not begun';

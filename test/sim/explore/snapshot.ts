@@ -33,22 +33,22 @@ export interface View {
   readonly proposing: number;
   /** Its own undecided transactions and its recoveries: only these decide anything. */
   readonly deciding: number;
-  /** Bit by plan: it is prepared and undecided here. */
+  /** Bit by plan: it is prepared and undecided here, or the batch is that goes by its name. */
   readonly locked: number;
-  /** Bit by plan: a recovery of it is under way here. */
+  /** Bit by plan: a recovery of it is under way here, or somebody waits for what becomes of it. */
   readonly recovering: number;
-  /** Nothing here waits for anything: no locks, no transaction of its own undecided, no recovery. */
+  /** Nothing here waits for anything: no locks, no transaction of its own undecided, no recovery, nobody who asked. */
   readonly idle: boolean;
 }
 
 /** Writes down a ledger and the versions in its store, up to what a restart changes nothing about. */
 function ledgerText({ nodes, keys, plans }: Scope, ledger: Ledger, store: MemoryStore): string {
   const lives = [...ledger.lives].map((life) => {
-    const records = [...life.records.values()].sort((a, b) => a.id.number - b.id.number)
-      .map(({ id, state, epoch, protocol, timestamp, body, promised, accepted, outcome }) => (
-        // Of what is decided the outcome is all that is ever looked at, and the writes, for those who ask.
-        state === 'decided' ? [id.number, state, outcome, body] : [id.number, state, epoch, protocol, timestamp, body, promised, accepted, outcome]
-      ));
+    const records = [...life.records].sort(([a], [b]) => a - b).map(([number, { id, state, epoch, protocol, timestamp, body, promised, accepted, outcome, others }]) => {
+      if (id.number !== number) return [number, id.number];
+      // Of what is decided the outcome is all that is ever looked at, and the writes, for those who ask.
+      return state === 'decided' ? [number, state, outcome, body, others] : [number, state, epoch, protocol, timestamp, body, promised, accepted, outcome, others];
+    });
     const retained = plans.map((plan, i) => (nodes[plan.coordinator] === life.node ? ledger.outcomeOfFinished({ node: life.node, incarnation: life.incarnation, number: i + 1 }) : null));
     return { name: `${life.node}:${life.incarnation}`, watermark: life.watermark, exceptions: [...life.exceptions], records, retained };
   }).filter(({ watermark, records }) => watermark > 0 || records.length > 0);
@@ -66,7 +66,7 @@ const watermarksOf = (scope: Scope, ledger: Ledger, life: Life): number[] => sco
 
 /** As a restart would find it. */
 function restoreDurable(life: Life, durable: readonly JournalRecord[]): { ledger: Ledger; store: MemoryStore; clockLast: number } {
-  const { ledger, store, clock } = restore(life.topology, durable, () => 0);
+  const { ledger, store, clock } = restore(life.topology, durable, () => 0, life.mistake);
   return { ledger, store, clockLast: clock.last };
 }
 
@@ -83,7 +83,7 @@ export function examine(life: Life, scope: Scope, keeps: (record: JournalRecord)
     outcomes: scope.plans.map((plan, i) => outcomeOf(ledger, scope.nodes[plan.coordinator] as string, i + 1)),
     versions: scope.keys.map((key) => store.versionOf(key)),
     durableVersions: scope.keys.map((key) => kept.store.versionOf(key)),
-    durablyLocked: scope.plans.map((plan, i) => [...kept.ledger.undecided].some(({ id }) => id.number === i + 1 && id.node === scope.nodes[plan.coordinator])),
+    durablyLocked: scope.plans.map(({ batch, coordinator: by }) => [...kept.ledger.undecided].some(({ id }) => scope.plans[id.number - 1]!.batch === batch && id.node === scope.nodes[by])),
     up: scope.nodes.reduce((mask, node, i) => (life.up.has(node) ? mask | (1 << i) : mask), 0),
     hasVolatile: store.volatile.length > 0,
     flushForgets: store.volatile[0]?.some(([kind]) => kind === Kind.marks || kind === Kind.closed) ?? false,
@@ -91,14 +91,14 @@ export function examine(life: Life, scope: Scope, keeps: (record: JournalRecord)
     proposing: running.filter(({ phase }) => phase === 'proposing').length,
     deciding: coordinator.undecidedCount + attempts.length,
     locked: [...ledger.undecided].reduce((mask, { id }) => mask | (1 << (id.number - 1)), 0),
-    recovering: attempts.reduce((mask, { id }) => mask | (1 << (id.number - 1)), 0),
-    idle: ledger.undecided.size === 0 && ledger.locks.size === 0 && attempts.length === 0 && running.every(({ phase }) => phase === 'decided'),
+    recovering: attempts.reduce((mask, { id }) => mask | (1 << (id.number - 1)), life.askedFor),
+    idle: life.askedFor === 0 && ledger.undecided.size === 0 && ledger.locks.size === 0 && attempts.length === 0 && running.every(({ phase }) => phase === 'decided'),
   };
   const restartFault = store.volatile.length === 0 && now !== later ? `${topology.self} would not be the same after a restart: ${now} would be ${later}` : null;
   // Timestamps are proposed at the beginning of a transaction, and only there.
   const clockMatters = scope.plans.some(({ coordinator: by }, plan) => scope.nodes[by] === topology.self && !life.begun.has(plan));
   const text = [
-    life.incarnation, view.up, clockMatters ? life.clock.last : '', watermarksOf(scope, ledger, life).join(), now, JSON.stringify(running.sort((a, b) => a.number - b.number).map(essence)),
+    life.incarnation, view.up, life.askedFor, clockMatters ? life.clock.last : '', watermarksOf(scope, ledger, life).join(), now, JSON.stringify(running.sort((a, b) => a.number - b.number).map(essence)),
     JSON.stringify(attempts.map((attempt) => ({ ...attempt, witnesses: attempt.witnesses.sort((a, b) => (a.node < b.node ? -1 : 1)) })).sort((a, b) => a.id.number - b.id.number)),
     clockMatters ? kept.clockLast : '', watermarksOf(scope, kept.ledger, life).join(), later, JSON.stringify(store.volatile),
   ].join('\n');
@@ -141,8 +141,8 @@ function outcomeOf(ledger: Ledger, node: string, number: number): Decision {
 }
 
 /** A key is locked exactly while somebody prepared here and undecided wants it. */
-function lockFaultOf({ keys, plans }: Scope, ledger: Ledger, topology: Topology): string | null {
-  const prepared = [...ledger.undecided].map(({ id }) => ({ id, plan: plans[id.number - 1] as Plan }));
+function lockFaultOf({ keys, plans, batches }: Scope, ledger: Ledger, topology: Topology): string | null {
+  const prepared = [...ledger.undecided].flatMap(({ id }) => batches[plans[id.number - 1]!.batch]!.map((plan) => ({ id, plan: plans[plan] as Plan })));
   for (const { id } of prepared) if (ledger.find(id)?.outcome !== UNDECIDED) return `${id.node}:${id.incarnation}:${id.number} is decided and counts as undecided`;
   for (const key of keys) {
     const writer = prepared.find(({ plan }) => plan.writes.includes(key));

@@ -24,15 +24,17 @@ export function story(world: World, faults: Faults, actions: readonly Action[], 
 }
 
 function line(world: World, state: State, code: Action): string {
-  const { nodes, plans, keys, letters } = world.scope;
+  const { nodes, plans, batches, keys, letters } = world.scope;
   const letter = (key: Key): string => letters[keys.indexOf(key)]!;
   const a = firstOf(code);
   switch (actOf(code)) {
     case Act.start: {
-      const { coordinator, reads, writes } = plans[a]!;
-      const versions = world.bodies.versions(secondOf(code));
-      const read = reads.map((key, i) => `${letter(key)} of version ${versions[i]}`).join(' and ');
-      return `${nodes[coordinator]} begins T${a + 1}, which ${read === '' ? '' : `has read ${read} and `}writes ${writes.map((key) => letter(key)).join(' and ')}`;
+      const parts = world.bodies.parts(secondOf(code)).map(({ plan, versions }) => {
+        const { reads, writes } = plans[plan]!;
+        const read = reads.map((key, i) => `${letter(key)} of version ${versions[i]}`).join(' and ');
+        return `T${plan + 1}, which ${read === '' ? '' : `has read ${read} and `}writes ${writes.map((key) => letter(key)).join(' and ')}`;
+      });
+      return `${nodes[plans[batches[a]![0]!]!.coordinator]} begins ${parts.join(', together with ')}`;
     }
     case Act.deliver: {
       const [from, to] = world.links[a]!;

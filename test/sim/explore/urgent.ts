@@ -44,21 +44,24 @@ export function urgentAction(world: World, state: State, promptDisk: boolean): A
 
 /**
  * If hearing this message now changes nothing, is that so for ever? Replies to a coordinator: yes. Replies to a recoverer: unless it
- * begins again, with ballots that it has used. Outcomes: if they are known here, and no crash takes that away.
+ * begins again, with ballots that it has used, for its own sake or for that of a part of its batch. Outcomes: if they are known here, and no crash takes that away.
  */
 function isForGoodIfIdle(world: World, state: State, to: number, number: number): boolean {
-  const { voting, proposing } = world.view(state, to);
+  const { voting, proposing, recovering } = world.view(state, to);
   switch (world.messages.audienceOf(number)) {
     case 'coordinator':
       return true;
     case 'recoverer':
-      return world.left(state, 'recoveries') === 0 && world.left(state, 'asks') === 0 && voting === 0 && proposing === 0;
+      return world.left(state, 'recoveries') === 0 && world.left(state, 'asks') === 0 && voting === 0 && proposing === 0 && (recovering & matesOf(world, world.messages.planOf(number))) === 0;
     case 'everybody':
       return world.left(state, 'crashes') === 0 && world.view(state, to).outcomes[world.messages.planOf(number)] !== UNDECIDED;
     default:
       return false;
   }
 }
+
+/** Bit by plan: those that travel together with it. */
+const matesOf = ({ scope: { plans, batches } }: World, plan: number): number => batches[plans[plan]!.batch]!.reduce((mask, mate) => (mate === plan ? mask : mask | (1 << mate)), 0);
 
 /** No faults are left that lose anything, and all are connected and know it. */
 function nothingCanBreak(world: World, state: State): boolean {

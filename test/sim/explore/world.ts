@@ -59,7 +59,7 @@ export class World {
   readonly pairs: readonly (readonly [a: number, b: number])[];
   readonly length: number;
   readonly #nodeCount: number;
-  /** Where in a state what lies: nodes first, then queues, then per plan its beginning and its decision, then flags and faults left. */
+  /** Where in a state what lies: nodes first, then queues, then per batch its beginning and its decision, then flags and faults left. */
   readonly #begun: number;
   readonly #decided: number;
   readonly #flags: number;
@@ -77,8 +77,8 @@ export class World {
     this.links = scope.nodes.flatMap((_node, i) => others(i).map((j) => [i, j] as const));
     this.pairs = this.links.filter(([a, b]) => a < b);
     this.#begun = count + this.links.length;
-    this.#decided = this.#begun + scope.plans.length;
-    this.#flags = this.#decided + scope.plans.length;
+    this.#decided = this.#begun + scope.batches.length;
+    this.#flags = this.#decided + scope.batches.length;
     this.#faults = this.#flags + 1;
     this.length = this.#faults + 1 + searchWords;
   }
@@ -96,6 +96,11 @@ export class World {
     return copy;
   }
 
+  /** What to call it. */
+  nameOf(batch: number): string {
+    return this.scope.batches[batch]!.map((plan) => `T${plan + 1}`).join('+');
+  }
+
   queueOf(from: number, to: number): number {
     return this.#nodeCount + from * (this.#nodeCount - 1) + (to > from ? to - 1 : to);
   }
@@ -105,25 +110,31 @@ export class World {
   }
 
   isBegun(state: State, plan: number): boolean {
-    return state[this.#begun + plan] !== 0;
+    return state[this.#begun + this.batchOf(plan)] !== 0;
   }
 
+  /** What travels together ends together. */
   decisionOf(state: State, plan: number): Decision {
-    return state[this.#decided + plan]! - 1;
+    return state[this.#decided + this.batchOf(plan)]! - 1;
   }
 
   versionsRead(state: State, plan: number): readonly Version[] {
-    return this.bodies.versions((state[this.#begun + plan]! >> incarnationBits) - 1);
+    return this.bodies.versions((state[this.#begun + this.batchOf(plan)]! >> incarnationBits) - 1, plan);
   }
 
-  /** Of the life in which its coordinator began it. */
+  batchOf(plan: number): number {
+    return this.scope.plans[plan]!.batch;
+  }
+
+  /** Of the life in which its coordinator began it, or will unless it crashes. */
   #incarnationOf(state: State, plan: number): number {
-    return state[this.#begun + plan]! & ((1 << incarnationBits) - 1);
+    const begun = state[this.#begun + this.batchOf(plan)]!;
+    return begun === 0 ? this.view(state, this.scope.plans[plan]!.coordinator).incarnation : begun & ((1 << incarnationBits) - 1);
   }
 
-  /** Did the plan begin after the client of another one had its answer? */
+  /** Did the plan begin after the client of another one, not of its batch, had its answer? */
   beganAfterAnswer(state: State, plan: number): boolean {
-    return (state[this.#flags]! & (1 << plan)) !== 0;
+    return (state[this.#flags]! & (1 << this.batchOf(plan))) !== 0;
   }
 
   left(state: State, fault: keyof Faults): number {
@@ -132,8 +143,8 @@ export class World {
 
   /** What happens by itself sooner or later: deliveries, flushes, sessions opened, transactions begun. */
   ordinaryActions(state: State, into: Action[]): void {
-    const { nodes, plans } = this.scope;
-    for (let plan = 0; plan < plans.length; plan++) if (!this.isBegun(state, plan)) this.#beginnings(state, plan, into);
+    const { nodes, batches } = this.scope;
+    for (let batch = 0; batch < batches.length; batch++) if (state[this.#begun + batch] === 0) this.#beginnings(state, batch, into);
     for (let node = 0; node < nodes.length; node++) if (this.view(state, node).hasVolatile) into.push(action(Act.flush, node));
     for (let link = 0; link < this.links.length; link++) if (state[this.#nodeCount + link] !== 0) into.push(action(Act.deliver, link));
     for (let pair = 0; pair < this.pairs.length; pair++) if (this.#mayConnect(state, pair)) into.push(action(Act.connect, pair));
@@ -171,11 +182,13 @@ export class World {
     this.#recoverings(state, Act.recover, into);
   }
 
+  /** A client that lost its session may ask for what its coordinator has not begun yet, by a name that another life would not give it. */
   #recoverings(state: State, act: typeof Act.recover | typeof Act.ask, into: Action[]): void {
+    const isEarly = act === Act.ask && this.left(state, 'crashes') === 0;
     for (let node = 0; node < this.#nodeCount; node++) {
       const { recovering, outcomes } = this.view(state, node);
       for (let plan = 0; plan < this.scope.plans.length; plan++) {
-        if (this.isBegun(state, plan) && (recovering & (1 << plan)) === 0 && outcomes[plan] === UNDECIDED) into.push(action(act, node, plan));
+        if ((isEarly || this.isBegun(state, plan)) && (recovering & (1 << plan)) === 0 && outcomes[plan] === UNDECIDED) into.push(action(act, node, plan));
       }
     }
   }
@@ -238,12 +251,12 @@ export class World {
     return this.#step(next, to, event(Kind.deliver, from, item - messageItems));
   }
 
-  #start(next: State, plan: number, body: number): string | null {
-    const { coordinator } = this.scope.plans[plan] as Plan;
-    next[this.#begun + plan] = ((body + 1) << incarnationBits) | this.view(next, coordinator).incarnation;
-    const answered = next[this.#flags]! >> this.scope.plans.length;
-    if ((answered & ~(1 << plan)) !== 0) next[this.#flags]! |= 1 << plan;
-    return this.#step(next, coordinator, event(Kind.start, plan, body));
+  #start(next: State, batch: number, body: number): string | null {
+    const { coordinator } = this.#firstOf(batch);
+    next[this.#begun + batch] = ((body + 1) << incarnationBits) | this.view(next, coordinator).incarnation;
+    const answered = next[this.#flags]! >> this.scope.batches.length;
+    if ((answered & ~(1 << batch)) !== 0) next[this.#flags]! |= 1 << batch;
+    return this.#step(next, coordinator, event(Kind.start, batch, body));
   }
 
   /** Of each pair the second node is dialled: it knows of the new session first, and the first one when it is welcomed. */
@@ -272,7 +285,7 @@ export class World {
     for (const { plan, decision } of facts) {
       const fault = this.#note(next, node, plan, decision);
       if (fault !== null) return fault;
-      next[this.#flags]! |= 1 << (this.scope.plans.length + plan);
+      next[this.#flags]! |= 1 << (this.scope.batches.length + this.batchOf(plan));
     }
     const { outcomes } = this.view(next, node);
     for (let plan = 0; plan < outcomes.length; plan++) {
@@ -285,8 +298,8 @@ export class World {
   /** Whoever knows an outcome, be it a client or a replica: it is decided from then on. */
   #note(next: State, node: number, plan: number, decision: Decision): string | null {
     const known = this.decisionOf(next, plan);
-    if (known !== UNDECIDED && known !== decision) return `T${plan + 1} is decided twice: ${words(known)}, and now ${this.scope.nodes[node]} knows it ${words(decision)}`;
-    next[this.#decided + plan] = decision + 1;
+    if (known !== UNDECIDED && known !== decision) return `${this.nameOf(this.batchOf(plan))} is decided twice: ${words(known)}, and now ${this.scope.nodes[node]} knows T${plan + 1} ${words(decision)}`;
+    next[this.#decided + this.batchOf(plan)] = decision + 1;
     return null;
   }
 
@@ -316,15 +329,18 @@ export class World {
   }
 
   /** A client may have read any version that some replica has, or nothing yet. */
-  #beginnings(state: State, plan: number, into: Action[]): void {
-    const { reads } = this.scope.plans[plan] as Plan;
+  #beginnings(state: State, batch: number, into: Action[]): void {
     let choices: Version[][] = [[]];
-    for (const key of reads) {
+    for (const key of this.scope.batches[batch]!.flatMap((plan) => this.scope.plans[plan]!.reads)) {
       const at = this.scope.keys.indexOf(key);
       const versions = new Set([0, ...this.scope.groups[at]!.map((node) => this.view(state, node).versions[at]!)]);
       choices = choices.flatMap((choice) => [...versions].map((version) => [...choice, version]));
     }
-    for (const versions of choices) into.push(action(Act.start, plan, this.bodies.of(plan, versions)));
+    for (const versions of choices) into.push(action(Act.start, batch, this.bodies.of(batch, versions)));
+  }
+
+  #firstOf(batch: number): Plan {
+    return this.scope.plans[this.scope.batches[batch]![0]!]!;
   }
 
   #lowestPending(state: State, node: number): number {

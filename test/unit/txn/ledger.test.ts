@@ -246,6 +246,35 @@ describe('the ledger', () => {
     expect([replica.text(a), replica.holder(a, true), replica.ledger.readWatermark(here)]).toEqual(['kept', null, 60]);
   });
 
+  it.each(['voted for', 'heard of late'])('knows each part of a batch that it has %s until that is finished, and its outcome then, a restart or not', (when) => {
+    let replica = Replica.open(topology);
+    const [a, b] = keysIn(topology, here, 2) as [Key, Key];
+    const [part, batch] = [3, 7].map((number): TxnId => ({ node: 'n2', incarnation: 1, number })) as [TxnId, TxnId];
+    const bytes = bodyOf({}, { [a]: 'x', [b]: 'y' }, [part.number]);
+    const known = (): unknown => [replica.ledger.find(part)?.outcome, replica.ledger.outcomeOfFinished(part), replica.ledger.find(batch)?.outcome];
+    const restart = (): void => {
+      replica.runtime.advance(3_000);
+      replica = replica.crash(1);
+    };
+    if (when === 'voted for') {
+      replica.ledger.enter([Kind.prepared, ...nameOf(batch), 7, 0, 50, bytes]);
+      expect(replica.ledger.find(part)?.id).toEqual(batch);
+      replica.ledger.enter([Kind.outcome, ...nameOf(batch), 60, null]);
+      expect(known()).toEqual([60, 60, 60]);
+      restart();
+      expect(known()).toEqual([60, 60, 60]);
+    } else {
+      replica.ledger.enter([Kind.promised, ...nameOf(part), 1, 'n3']);
+    }
+    // A number between theirs is not used yet.
+    replica.ledger.enterDurably([Kind.marks, 'n2', 1, 5, []]);
+    if (when === 'heard of late') replica.ledger.enter([Kind.outcome, ...nameOf(batch), 60, bytes]);
+    replica.runtime.settle();
+    expect([known(), replica.ledger.recordCount]).toEqual([[undefined, 60, 60], 1]);
+    restart();
+    expect([known(), replica.ledger.recordCount]).toEqual([[undefined, 60, 60], 1]);
+  });
+
   it('installs only what it keeps a replica of, and nothing older than what it has', () => {
     const replica = Replica.open(topology);
     const [a] = keysIn(topology, here, 1) as [Key];

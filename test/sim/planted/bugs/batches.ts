@@ -26,7 +26,7 @@ export const batchBugs: readonly PlantedBug[] = [
   {
     name: 'parts-not-found',
     wrong: 'A replica finds a batch under the number that it goes by alone, and knows nothing of the others.',
-    patches: [{ module: ledger, find: 'for (const number of others) if (!records.has(number)) records.set(number, batch);', replace: 'void records;' }],
+    patches: [{ module: ledger, find: '    for (const number of others) if (!life.records.has(number) && !life.isFinished(number)) life.records.set(number, batch);\n', replace: '    void life;\n' }],
   },
   {
     name: 'votes-past-promised-part',
@@ -46,7 +46,14 @@ export const batchBugs: readonly PlantedBug[] = [
   {
     name: 'batch-by-its-first-number',
     wrong: 'A batch goes by the number of its first transaction, so a replica may forget it while another one of it is not finished, as if that had never begun.',
-    patches: [{ module: batches, find: 'parts.reduce((highest, part) => (part.number > highest.number ? part : highest))', replace: 'parts[0] as Part' }],
+    patches: [
+      { module: batches, find: 'parts.reduce((highest, part) => (part.number > highest.number ? part : highest))', replace: 'parts[0] as Part' },
+      {
+        module: ledger,
+        find: '      if (!isFinished(number)) continue;\n      life.records.delete(number);\n      if (record.id.number !== number) continue;\n',
+        replace: '      if (!isFinished(record.id.number)) continue;\n      life.records.delete(number);\n',
+      },
+    ],
   },
   {
     name: 'follows-and-reads-nothing-alone',
