@@ -23,7 +23,8 @@ import type { Session } from './wire/session.ts';
 /** For whom it is committed. One of these is called, once, unless the commit is abandoned first. */
 export interface Committer {
   readonly deadlineAtMs: number;
-  committed(version: Version): void;
+  /** `isLast`: what it wrote is what was left at that version, and not what another transaction with the same version wrote after it. */
+  committed(version: Version, isLast: boolean): void;
   /** `turn` is the one that came with the abort, if one did. */
   aborted(answer: Aborted, turn: Turn | null): void;
   /** Certainly not committed. */
@@ -173,7 +174,7 @@ export class Commit implements Exchange, NumberSeeker {
     if (this.#stage === 'resolving' && (answer[0] === Tag.committed || answer[0] === Tag.aborted)) this.#router.stats.resolved++;
     switch (answer[0]) {
       case Tag.committed:
-        return this.#committer.committed(answer[2]);
+        return this.#committer.committed(answer[2], answer[3]);
       case Tag.aborted:
         return this.#committer.aborted(answer, answer[5] === 0 ? null : new Turn(answer[5], peer, this.#order.partitions[0] as number));
       case Tag.failed:

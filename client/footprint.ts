@@ -8,6 +8,7 @@
 import { encodeKey, decodeKey, type EncodedKey, type Key } from './keys.ts';
 import { DtpError } from './wire/errors.ts';
 import { limits } from './wire/limits.ts';
+import type { Cache } from './cache.ts';
 import type { Operations, Value, Version } from './wire/messages.ts';
 import { operationKinds, operationStride, type OperationKind } from './wire/messages.ts';
 
@@ -38,10 +39,12 @@ export interface Entry {
   readonly key: EncodedKey;
   readonly partition: number;
   /**
-   * What is known of the stored value: nothing; what came with a turn, not looked at yet, so no read; it has been asked
+   * What is known of the stored value: nothing; what came with a turn or from the cache, not looked at yet, so no read; it has been asked
    * for; the function has seen it, so that the commit depends on it.
    */
   read: 'unknown' | 'offered' | 'asked' | 'seen';
+  /** What was offered is from the cache. */
+  isCached: boolean;
   /** Of what was offered or seen. */
   version: Version;
   value: Value;
@@ -58,6 +61,11 @@ export interface Waiter {
   abandon(error: DtpError): void;
 }
 
+interface Offered {
+  readonly version: Version;
+  readonly value: Value;
+}
+
 /** A transaction as it is sent, keys in the order of (partition, key) that all nodes agree on. */
 export interface Order {
   readonly reads: (EncodedKey | Version)[];
@@ -72,19 +80,18 @@ export const noWaiters: Waiter[] = [];
 
 export class Footprint {
   readonly #partitionOf: (key: EncodedKey) => number;
+  readonly #cache: Cache;
   readonly #entries = new Map<EncodedKey, Entry>();
-  /** What came with the turn, flat: key, version, value. */
-  readonly #fresh: readonly (EncodedKey | Version | Value)[];
-  /** Where in `#fresh` a key is; null if nothing came. */
-  readonly #freshAt: Map<EncodedKey, number> | null;
+  /** What came with the turn; null: what is cached is good enough. */
+  readonly #fresh: ReadonlyMap<EncodedKey, Offered> | null;
   #bytes = 0;
   #operations = 0;
 
-  constructor(partitionOf: (key: EncodedKey) => number, fresh: readonly (EncodedKey | Version | Value)[] = []) {
+  /** `fresh`: flat key, version, value. */
+  constructor(partitionOf: (key: EncodedKey) => number, cache: Cache, fresh: readonly (EncodedKey | Version | Value)[] | null) {
     this.#partitionOf = partitionOf;
-    this.#fresh = fresh;
-    this.#freshAt = fresh.length === 0 ? null : new Map();
-    for (let i = 0; i < fresh.length; i += 3) this.#freshAt?.set(fresh[i] as EncodedKey, i);
+    this.#cache = cache;
+    this.#fresh = fresh === null ? null : offeredBy(fresh);
   }
 
   /** The entry of a key, from now on a part of the transaction. Throws what `encodeKey` throws, and `transaction-too-large`. */
@@ -94,13 +101,9 @@ export class Footprint {
     if (known !== undefined) return known;
     if (this.#entries.size === limits.transactionKeysMax) throw tooLarge('keys', limits.transactionKeysMax + 1, limits.transactionKeysMax);
     this.#grow(encoded.length);
-    const entry: Entry = { key: encoded, partition: this.#partitionOf(encoded), read: 'unknown', version: 0, value: null, waiters: noWaiters, change: null };
-    const freshAt = this.#freshAt?.get(encoded);
-    if (freshAt !== undefined) {
-      entry.read = 'offered';
-      entry.version = this.#fresh[freshAt + 1] as Version;
-      entry.value = this.#fresh[freshAt + 2] as Value;
-    }
+    const entry: Entry = { key: encoded, partition: this.#partitionOf(encoded), read: 'unknown', isCached: false, version: 0, value: null, waiters: noWaiters, change: null };
+    const offered = this.#fresh === null ? this.#cache.find(encoded) : this.#fresh.get(encoded);
+    if (offered !== undefined) Object.assign(entry, { read: 'offered', isCached: this.#fresh === null, version: offered.version, value: offered.value });
     this.#entries.set(encoded, entry);
     return entry;
   }
@@ -140,6 +143,21 @@ export class Footprint {
     return false;
   }
 
+  /** What is being written may be something else soon, whatever becomes of it. */
+  forgetChanged(): void {
+    for (const { key, change } of this.#entries.values()) if (change !== null) this.#cache.forget(key);
+  }
+
+  /** What was written stands at that version. */
+  learnWritten(version: Version): void {
+    for (const { key, change } of this.#entries.values()) if (change?.kind === 'write') this.#cache.learn(key, version, change.value);
+  }
+
+  /** It was found that another version of that key than the one read, or of some key if it is not told which, is current. */
+  unlearn(stale: EncodedKey | null): void {
+    for (const { key, isCached } of this.#entries.values()) if (isCached && (stale === null || key === stale)) this.#cache.misled(key);
+  }
+
   /** What to send. `what`: all of it, or only the reads, to learn whether they hold. */
   order(what: 'all' | 'reads'): Order {
     const reads: Entry[] = [];
@@ -156,6 +174,13 @@ export class Footprint {
     if (grown > limits.transactionBytesMax) throw tooLarge('bytes of keys and values', grown, limits.transactionBytesMax);
     this.#bytes = grown;
   }
+}
+
+/** `fresh`: flat key, version, value. */
+function offeredBy(fresh: readonly (EncodedKey | Version | Value)[]): Map<EncodedKey, Offered> {
+  const offered = new Map<EncodedKey, Offered>();
+  for (let i = 0; i < fresh.length; i += 3) offered.set(fresh[i] as EncodedKey, { version: fresh[i + 1] as Version, value: fresh[i + 2] as Value });
+  return offered;
 }
 
 /** Of entries sorted by partition and key. */

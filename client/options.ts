@@ -39,6 +39,11 @@ export interface ConnectOptions {
   maxAttempts?: number | undefined;
   /** The default commit protocol; by default the cluster's, as its configuration says. */
   protocol?: CommitProtocolName | undefined;
+  /**
+   * Bytes of keys and values, about, that are remembered from reads and writes, so that a transaction need not ask for what this client knows; by default 16 MiB, and 0
+   * remembers nothing. Whatever a transaction reads is checked when it commits, so this changes how long it takes, and never what it may see.
+   */
+  cacheBytes?: number | undefined;
 }
 
 /** `connect`'s options with a world of one's own: for simulation. */
@@ -55,9 +60,10 @@ export interface Settings {
   readonly maxAttempts: number;
   /** Its number; null: the cluster's default. */
   readonly protocol: number | null;
+  readonly cacheBytes: number;
 }
 
-const connectOptionNames: Record<keyof ConnectOptionsInEnvironment, true> = { nodes: true, cluster: true, connectTimeoutMs: true, timeoutMs: true, maxAttempts: true, protocol: true, environment: true };
+const connectOptionNames: Record<keyof ConnectOptionsInEnvironment, true> = { nodes: true, cluster: true, connectTimeoutMs: true, timeoutMs: true, maxAttempts: true, protocol: true, cacheBytes: true, environment: true };
 const operationOptionNames: Record<keyof TransactionOptions, true> = { timeoutMs: true, signal: true, protocol: true, maxAttempts: true };
 
 /** An option that is mistyped would be one that is silently not heeded. */
@@ -89,6 +95,7 @@ export function settingsOf(options: ConnectOptions): Settings {
     timeoutMs: timeoutMsOf(options.timeoutMs, 10_000),
     maxAttempts: maxAttemptsOf(options.maxAttempts, 100),
     protocol: protocolOf(options.protocol, null),
+    cacheBytes: options.cacheBytes === 0 ? 0 : boundedInteger('cacheBytes', options.cacheBytes ?? 16 * 1_024 * 1_024, Number.MAX_SAFE_INTEGER),
   };
 }
 

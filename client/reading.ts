@@ -93,6 +93,7 @@ export class Reading<L extends Located> implements Exchange {
     const rest = this.#items.slice(versionsAndValues.length / 2);
     this.#items = this.#items.slice(0, versionsAndValues.length / 2);
     if (rest.length > 0) Reading.start(this.#router, this.#tag, this.#reader, rest);
+    this.#items.forEach(({ key }, i) => this.#router.cache.learn(key, versionsAndValues[2 * i] as Version, versionsAndValues[2 * i + 1] as Value));
     this.#reader.readingArrives(this, versionsAndValues);
   }
 

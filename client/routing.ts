@@ -5,6 +5,7 @@
  * A dead node is recognised by its session (liveness.ts), not here: a replica is live if its session is open.
  */
 import { Peer } from './peer.ts';
+import { Cache } from './cache.ts';
 import type { Settings } from './options.ts';
 import type { Environment, Timer } from './wire/environment.ts';
 import { DtpError, errorCodes, type ErrorCode } from './wire/errors.ts';
@@ -64,6 +65,7 @@ export class Router {
   readonly settings: Settings;
   /** Told by nodes: where transactions on contended keys had better go. */
   readonly leads = new Leads();
+  readonly cache: Cache;
   readonly stats = { attempts: 0, retries: 0, lost: 0, resolved: 0 } satisfies ClientStats;
   #state: State;
   #cluster: string | null;
@@ -90,6 +92,7 @@ export class Router {
   private constructor(settings: Settings, environment: Environment, done: (error: DtpError | null) => void) {
     this.settings = settings;
     this.environment = environment;
+    this.cache = new Cache(settings.cacheBytes, () => this.nowMs());
     this.#cluster = settings.cluster;
     const timeout = this.later(settings.connectTimeoutMs, () => this.#opened(this.#anybodyUp ? null : this.#connectError()));
     this.#state = { phase: 'opening', done, timeout, settling: null };

@@ -3,7 +3,7 @@ import { Call, type Obstacle } from './call.ts';
 import { Commit, type Committer } from './commit.ts';
 import type { Inquiry, Member } from './inquiry.ts';
 import { orderOfWrite, type Order } from './footprint.ts';
-import { encodeKey, type Key } from './keys.ts';
+import { encodeKey, type EncodedKey, type Key } from './keys.ts';
 import { protocolOf, type OperationOptions, type WriteOptions } from './options.ts';
 import { Reading, type Located, type Reader } from './reading.ts';
 import { backoffMs } from './retry.ts';
@@ -75,6 +75,8 @@ export interface Written {
 /** A write of one key that depends on nothing: a transaction of one message, repeated while it collides. */
 export class WriteCall extends Call<Written> implements Committer {
   readonly #key: Key;
+  readonly #encoded: EncodedKey;
+  readonly #value: Value;
   readonly #order: Order;
   readonly #protocol: number | null;
   #attempts = 0;
@@ -85,6 +87,8 @@ export class WriteCall extends Call<Written> implements Committer {
     super(router, options);
     const encoded = encodeKey(key);
     this.#key = key;
+    this.#encoded = encoded;
+    this.#value = value;
     this.#order = orderOfWrite(encoded, router.partitionOf(encoded), value);
     this.#protocol = protocolOf(options?.protocol, router.settings.protocol);
   }
@@ -92,6 +96,7 @@ export class WriteCall extends Call<Written> implements Committer {
   protected start(): void {
     this.#attempts++;
     this.router.countAttempt(this.#attempts);
+    this.router.cache.forget(this.#encoded);
     this.#commit = new Commit(this.router, this, this.#order, this.#protocol, false, null);
     this.#commit.start();
   }
@@ -113,7 +118,8 @@ export class WriteCall extends Call<Written> implements Committer {
     this.#commit?.abandon();
   }
 
-  committed(version: Version): void {
+  committed(version: Version, isLast: boolean): void {
+    if (isLast) this.router.cache.learn(this.#encoded, version, this.#value);
     this.succeed({ version, transaction: this.#commit?.name as string });
   }
 

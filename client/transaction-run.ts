@@ -56,7 +56,7 @@ export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entr
   }
 
   protected start(): void {
-    this.#attempt([]);
+    this.#attempt(null);
   }
 
   protected get inFlight(): boolean {
@@ -89,11 +89,12 @@ export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entr
     this.#giveUpTurn();
   }
 
-  #attempt(fresh: readonly (string | Version | Value)[]): void {
+  /** `fresh`: what came with the turn; null at first, when what is cached will do. */
+  #attempt(fresh: readonly (string | Version | Value)[] | null): void {
     this.#attempts++;
     this.router.countAttempt(this.#attempts);
     this.#phase = { at: 'running' };
-    this.#footprint = new Footprint(this.router.partitionOf, fresh);
+    this.#footprint = new Footprint(this.router.partitionOf, this.router.cache, fresh);
     const transaction = new Transaction(this.#footprint, (entries) => Reading.start(this.router, Tag.read, this, entries));
     this.#transaction = transaction;
     const isCurrent = (): boolean => this.#phase.at === 'running' && this.#transaction === transaction;
@@ -143,10 +144,12 @@ export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entr
     this.#turn = null;
     const commit = new Commit(this.router, this, order, this.#protocol, order.reads.length > 0, turn);
     this.#transaction.sentBy(commit);
+    if (what === 'all') this.#footprint.forgetChanged();
     return commit;
   }
 
-  committed(): void {
+  committed(version: Version, isLast: boolean): void {
+    if (isLast && this.#phase.at === 'committing') this.#footprint.learnWritten(version);
     if (this.#phase.at === 'checking') this.fail(this.#phase.thrown);
     else this.succeed(this.#result as R);
   }
@@ -155,6 +158,7 @@ export class TransactionRun<R> extends Call<R> implements Committer, Reader<Entr
     const phase = this.#phase;
     this.#turn = turn;
     this.#contendedKey = this.#footprint.nameOf(key);
+    if (reason === AbortReason.stale) this.#footprint.unlearn(key);
     if (reason === AbortReason.boundMin || reason === AbortReason.boundMax) {
       const bound = reason === AbortReason.boundMin ? 'min' : 'max';
       return this.#failOverValue(value, (found) => new BoundCrossed(`The operation on ${inspect(this.#contendedKey)} would take it past its ${bound}; it is ${inspect(found)}.`, { key: this.#contendedKey, value: found as number | bigint | undefined, bound }));

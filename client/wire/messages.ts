@@ -180,8 +180,8 @@ export type Read = [T['read'], request: number, deadlineMs: number, epoch: numbe
 export type Values = [T['values'], request: number, versionsAndValues: (Version | Value)[]];
 /** `protocol`: its number, or null for the cluster's default. `lease`: the turn given with an earlier `aborted`, or 0. `wantTurn`: on a conflict, hold my place for a moment. */
 export type Commit = [T['commit'], request: number, deadlineMs: number, number: number, epoch: number, protocol: number | null, lease: number, wantTurn: boolean, body: Uint8Array, operations: Operations | null];
-/** `version` is the commit timestamp; 0 for a transaction that only read. */
-export type Committed = [T['committed'], request: number, version: Version];
+/** `version` is the commit timestamp; 0 for a transaction that only read. `isLast`: no other transaction of that version is known to have written one of its keys after it. */
+export type Committed = [T['committed'], request: number, version: Version, isLast: boolean];
 /** `lease` is not 0 if the caller has its turn now; `fresh` then holds key, version, value of its keys, flat, as many as fit. `value`: what a bound or operand clashed with. */
 export type Aborted = [T['aborted'], request: number, reason: AbortReason, key: Key | null, value: Value, lease: number, fresh: (Key | Version | Value)[] | null];
 /** What became of this transaction? `partitions`: those it touches, its home first. */
@@ -339,7 +339,7 @@ const grammar: { readonly [K in Tag]: Checks<MessageOf<K>> } = {
   [Tag.read]: [uint, uint, uint, keys],
   [Tag.values]: [uint, flat(uint, value)],
   [Tag.commit]: [uint, uint, uint, uint, orNull(uint), uint, bool, bytes, orNull(flat(operation, key, value, value, value))],
-  [Tag.committed]: [uint, uint],
+  [Tag.committed]: [uint, uint, bool],
   [Tag.aborted]: [uint, oneOf(AbortReason), orNull(key), value, uint, orNull(flat(key, uint, value))],
   [Tag.resolve]: [uint, uint, ...id, uint, partitions],
   [Tag.giveUp]: [uint],

@@ -33,7 +33,10 @@ import type { ReadEntry } from './reads.ts';
 import type { Refusal, Start } from './running.ts';
 
 /** One of the transactions of a batch. */
-export type Part = Omit<Start, 'timestamp'>;
+export interface Part extends Omit<Start, 'timestamp'> {
+  /** Called at most once, before its outcome is told: it is followed by another one that writes one of its keys. */
+  readonly onOverwritten?: () => void;
+}
 
 export interface BatchesOptions {
   readonly topology: Topology;
@@ -167,7 +170,7 @@ export class Batches {
       this.#departIfFree(lane);
     };
     coordinator.start({
-      ...(parts.length === 1 ? first : this.#join(parts)),
+      ...(parts.length === 1 ? first : this.#join(parts, batch?.left.size !== 0)),
       timestamp: clock.next(),
       onOutcome: (decision, refusal) => {
         if (lane !== null && parts.length > 1) this.#learn(lane, decision === ABORT);
@@ -191,7 +194,7 @@ export class Batches {
     lane.partsMax = isAborted ? Math.max(1, lane.partsMax >> 1) : Math.min(partsMax, lane.partsMax + 1);
   }
 
-  #join(parts: readonly Part[]): Part {
+  #join(parts: readonly Part[], someFollow: boolean): Part {
     const { topology, chronicle, incarnation } = this.#options;
     const leader = parts.reduce((highest, part) => (part.number > highest.number ? part : highest));
     const others = parts.filter((part) => part !== leader);
@@ -204,6 +207,7 @@ export class Batches {
       for (let i = 0; i < readKeys.length; i++) reads.set(readKeys[i] as Key, Math.min(readVersions[i] as Version, reads.get(readKeys[i] as Key) ?? Number.POSITIVE_INFINITY));
       for (let i = 0; i < writeKeys.length; i++) writes.set(writeKeys[i] as Key, writeValues[i] as Value);
     }
+    if (someFollow) for (const { body: { writeKeys, writeValues }, onOverwritten } of parts) if (writeKeys.some((key, i) => writes.get(key) !== writeValues[i])) onOverwritten?.();
     for (const { number } of others) chronicle?.note(EventKind.batched, topology.self, incarnation, number, 0, null, leader.number);
     const bytes = encodeBody([[...reads].flat(), [...writes].flat(), others.map(({ number }) => number)]);
     return { ...leader, bytes, body: parseBody(bytes, topology.partitionOf), deadlineAtMs: Math.max(...parts.map(({ deadlineAtMs }) => deadlineAtMs)) };

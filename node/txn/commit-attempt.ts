@@ -30,6 +30,8 @@ export interface Attempt {
   readonly mayFollow: boolean;
   /** It is out of the line before it is decided: others may follow it in its batch. */
   isFollowed: boolean;
+  /** Another one of its batch has written one of its keys after it. */
+  isOverwritten: boolean;
   leaseUntilMs: number;
   answered: boolean;
 }

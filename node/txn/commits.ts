@@ -158,7 +158,7 @@ export class Commits {
     const attempt: Attempt = {
       client, request, number, deadlineAtMs: nowMs() + Math.min(deadlineMs, limits.deadlineMsMax), protocolNumber, protocol, wantTurn, turns: held === null ? 0 : held.turns + 1,
       operations: operations !== null && operations.length > 0 ? operations : null,
-      bytes, body, place, mayFollow: body.readKeys.length === 0 && this.#batches.takes(place.keys), state: 'waiting', isFollowed: false, leaseUntilMs: 0, answered: false,
+      bytes, body, place, mayFollow: body.readKeys.length === 0 && this.#batches.takes(place.keys), state: 'waiting', isFollowed: false, isOverwritten: false, leaseUntilMs: 0, answered: false,
     };
     this.#attempts.add(attempt);
     this.#notes.note(EventKind.requested, attempt, 0, protocolNumber);
@@ -236,6 +236,7 @@ export class Commits {
       number: attempt.number, protocolNumber: attempt.protocolNumber, protocol: attempt.protocol,
       bytes: attempt.bytes, body: attempt.body, deadlineAtMs: attempt.deadlineAtMs,
       onOutcome: (decision, refusal) => this.#decided(attempt, decision, refusal),
+      onOverwritten: () => void (attempt.isOverwritten = true),
       onApplying: () => {
         attempt.state = 'applying';
         this.#queue.leave(attempt.place);
@@ -247,7 +248,6 @@ export class Commits {
     attempt.isFollowed = true;
     this.#queue.leave(attempt.place);
   }
-
 
   #operate(attempt: Attempt, operations: Operations): void {
     const { reads } = this.#options;
@@ -317,7 +317,7 @@ export class Commits {
   /** `refusal` is null for a transaction that only read: it is committed, at no time of its own. */
   #decided(attempt: Attempt, decision: Decision, refusal: Refusal | null): void {
     if (refusal !== null && decision === ABORT) return this.#lost(attempt, refusal);
-    this.#answer(attempt, [Tag.committed, attempt.request, decision]);
+    this.#answer(attempt, [Tag.committed, attempt.request, decision, !attempt.isOverwritten]);
     this.#leave(attempt);
   }
 

@@ -87,5 +87,5 @@ export class Resolver {
 function answer(client: Client, request: number, decision: Decision): void {
   if (decision === UNDECIDED) client.send([Tag.failed, request, 'outcome-unknown', 'the outcome is older than outcomes are kept']);
   else if (decision === ABORT) client.send([Tag.aborted, request, AbortReason.superseded, null, null, 0, null]);
-  else client.send([Tag.committed, request, decision]);
+  else client.send([Tag.committed, request, decision, false]);
 }

@@ -243,7 +243,7 @@ export class Settling {
     for (const member of topology.view.members) if (member.id !== topology.self) this.#tell(member.id, settlement);
     // To ourselves: the recovery that waits here spreads it.
     outbox.send(topology.self, [Tag.decide, node, incarnation, number, proposal, body]);
-    client.send(proposal === ABORT ? [Tag.aborted, request, AbortReason.superseded, null, null, 0, null] : [Tag.committed, request, proposal]);
+    client.send(proposal === ABORT ? [Tag.aborted, request, AbortReason.superseded, null, null, 0, null] : [Tag.committed, request, proposal, false]);
   }
 
   #tell(peer: string, { id, decision, atMs, node }: Settlement): void {

@@ -19,6 +19,7 @@ export interface ClientOptions {
   readonly protocols?: readonly CommitProtocol[];
   /** As clients do, unless told. */
   readonly routing?: Routing;
+  readonly cacheBytes?: number;
 }
 
 /** What a client's code gets to work with. */
@@ -48,7 +49,7 @@ const patientMs = 3_000;
 export const undisturbedMs = limits.deadlineMsMax;
 
 /** Connects, and again if that fails, until it does or all is over; runs `main`; takes leave. */
-export async function runClient(cluster: SimCluster, runtime: SimRuntime, process: number, { random, hasty, protocols, routing = 'led' }: ClientOptions, main: (client: Client) => Promise<void>): Promise<void> {
+export async function runClient(cluster: SimCluster, runtime: SimRuntime, process: number, { random, hasty, protocols, routing = 'led', cacheBytes }: ClientOptions, main: (client: Client) => Promise<void>): Promise<void> {
   const sleep = (ms: number) => new Promise<void>((resolve) => void runtime.after(ms, resolve));
   const name = runtime.process.host;
   const tell = (what: string, detail: string): void => cluster.world.trace.record(runtime.process.name, what, detail);
@@ -59,7 +60,7 @@ export async function runClient(cluster: SimCluster, runtime: SimRuntime, proces
   for (;;) {
     let router: Router;
     try {
-      router = await Router.open(settingsOf({ nodes: random.shuffled(cluster.ids).map(urlOf) }), runtime);
+      router = await Router.open(settingsOf({ nodes: random.shuffled(cluster.ids).map(urlOf), cacheBytes }), runtime);
     } catch (error) {
       if (!(error instanceof DtpError)) throw error;
       if (cluster.over) return;

@@ -146,7 +146,7 @@ class Run {
     this.#endMs = this.#world.nowMs + this.#plan.durationMs;
     for (const client of this.#plan.clients) {
       for (const node of client.turnedAwayBy) this.#world.network.refuse(node, clientName(client.number));
-      this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols, routing: client.routing }, (context) => this.#work(client, context));
+      this.#cluster.addClient(clientName(client.number), { random: this.#random.fork(clientName(client.number)), hasty: true, protocols: this.#plan.protocols, routing: client.routing, cacheBytes: client.cacheBytes }, (context) => this.#work(client, context));
     }
     const { durationMs, passerByPauseMs, protocols, crowds } = this.#plan;
     if (passerByPauseMs !== null) {

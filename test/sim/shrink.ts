@@ -88,6 +88,7 @@ async function plainer(plan: () => Plan, attempt: Attempt): Promise<void> {
   await dropParts(() => plan().crowds, (crowds) => attempt({ ...plan(), crowds }));
   if (plan().clients.some(({ turnedAwayBy }) => turnedAwayBy.length > 0)) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, turnedAwayBy: [] })) });
   if (plan().clients.some(({ routing }) => routing !== 'led')) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, routing: 'led' })) });
+  if (plan().clients.some(({ cacheBytes }) => cacheBytes > 0)) await attempt({ ...plan(), clients: plan().clients.map((client) => ({ ...client, cacheBytes: 0 })) });
   if (shape.partitions > 1) await attempt({ ...plan(), shape: { ...plan().shape, partitions: 1 } });
   for (const part of ['timing', 'store'] as const) {
     for (const name of Object.keys(shape[part])) {

@@ -17,6 +17,8 @@ export interface ClientPlan {
   readonly turnedAwayBy: readonly string[];
   /** How it chooses coordinators. */
   readonly routing: Routing;
+  /** Bytes of values that it keeps, to have transactions read from; 0: none. */
+  readonly cacheBytes: number;
 }
 
 /** Operations of all clients together: few enough for many seeds, in a time so short that many are under way whenever something happens. */
@@ -37,12 +39,13 @@ export function drawClients(random: Random, { nodes, replicationFactor }: Cluste
   const scattered = random.fork('reach').chance(0.5);
   // So it does where they don't agree who is to coordinate. In some runs some of them do, in some nobody.
   const wilfulShare = random.fork('routing').pick([0, 0, 0, 0.3, 1, 1]);
+  const cacheBytes = random.fork('cache').pick([0, 0, 2_000, 1_000_000]);
   return Array.from({ length: count }, (_, i) => {
     const number = i + 1;
     const reach = random.fork(`reach of ${number}`);
     const turnedAwayBy = scattered ? reach.shuffled(nodeIds(nodes)).slice(0, reach.below(replicationFactor)).sort() : [];
     const own = random.fork(`routing of ${number}`);
     const routing = own.chance(wilfulShare) ? own.pick(wilful) : 'led';
-    return { number, operations, pauseMs, burst, abreast, turnedAwayBy, routing };
+    return { number, operations, pauseMs, burst, abreast, turnedAwayBy, routing, cacheBytes };
   });
 }

@@ -27,7 +27,7 @@ export function classesInWords({ injections }: Plan): string {
 
 /** All of it, a line each. */
 export function planInWords(plan: Plan): string[] {
-  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store, ...plan.shape.healing, ...plan.shape.sizes })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...reachInWords(plan), ...routingInWords(plan), ...plan.injections.map(injectionInWords)];
+  return [shapeInWords(plan), `settings: ${JSON.stringify({ ...plan.shape.timing, ...plan.shape.store, ...plan.shape.healing, ...plan.shape.sizes })}`, `conditions: ${JSON.stringify(plan.conditions)}`, ...reachInWords(plan), ...routingInWords(plan), ...cachesInWords(plan), ...plan.injections.map(injectionInWords)];
 }
 
 function reachInWords({ clients }: Plan): string[] {
@@ -39,6 +39,10 @@ const routings: Record<Routing, string> = { led: 'goes where all go', own: 'goes
 function routingInWords({ clients, crowds }: Plan): string[] {
   const all = [...clients.map(({ number, routing }) => [clientName(number), routing] as const), ...crowds.map(({ number, routing }) => [crowdName(number), routing] as const)];
   return all.filter(([, routing]) => routing !== 'led').map(([name, routing]) => `client ${name} ${routings[routing]}`);
+}
+
+function cachesInWords({ clients }: Plan): string[] {
+  return clients.some(({ cacheBytes }) => cacheBytes > 0) ? [`clients keep ${Math.max(...clients.map(({ cacheBytes }) => cacheBytes))} bytes of what they have read and written`] : [];
 }
 
 export function count(number: number, noun: string): string {

@@ -84,6 +84,7 @@ describe('connect', () => {
     [{ timeoutMs: 60_001 }, 'timeoutMs'],
     [{ timeoutMs: 1.5 }, 'timeoutMs'],
     [{ maxAttempts: -1 }, 'maxAttempts'],
+    [{ cacheBytes: -1 }, 'cacheBytes'],
     [{ cluster: '' }, 'cluster'],
     [{ timeoutMS: 5 } as object, 'timeoutMS'],
   ])('refuses %j and names the option', async (options, name) => {

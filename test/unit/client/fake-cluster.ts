@@ -177,7 +177,7 @@ export class FakeNode {
         const name = message.slice(3, 6).join(':');
         const outcome = this.cluster.outcomes.get(name) ?? 0;
         this.cluster.outcomes.set(name, outcome);
-        session.send(outcome === 0 ? [Tag.aborted, message[1], AbortReason.superseded, null, null, 0, null] : [Tag.committed, message[1], outcome]);
+        session.send(outcome === 0 ? [Tag.aborted, message[1], AbortReason.superseded, null, null, 0, null] : [Tag.committed, message[1], outcome, true]);
         break;
       }
       case Tag.status:
@@ -193,7 +193,7 @@ export class FakeNode {
     if (!this.takeNumber(session, number)) return session.send([Tag.failed, request, 'number-void', `${number} was not granted`]);
     if (epoch !== this.cluster.view.epoch) return session.send([Tag.failed, request, 'wrong-view', `this is epoch ${this.cluster.view.epoch}`]);
     const outcome = this.decide(number, body);
-    session.send(typeof outcome === 'string' ? [Tag.aborted, request, AbortReason.stale, outcome, null, 0, null] : [Tag.committed, request, outcome]);
+    session.send(typeof outcome === 'string' ? [Tag.aborted, request, AbortReason.stale, outcome, null, 0, null] : [Tag.committed, request, outcome, true]);
   }
 
   /** Commits or aborts, and keeps the outcome; the version, or the key that was stale. */

@@ -130,7 +130,7 @@ describe('a transaction', () => {
     const db = await cluster.connect();
     scriptAll(cluster, (message, session) => {
       if (message[0] !== Tag.commit) return false;
-      session.send([Tag.committed, message[1], 500]);
+      session.send([Tag.committed, message[1], 500, true]);
       return true;
     });
     await world.settle(db.transaction((tx) => {
@@ -213,7 +213,7 @@ describe('a function that throws', () => {
   it('on the strength of what it read is believed only when that was current', async () => {
     const cluster = new FakeCluster();
     const { world } = cluster;
-    const db = await cluster.connect();
+    const db = await cluster.connect({ cacheBytes: 0 });
     const key = encodeKey('balance');
     cluster.write(key, encodeValue(0));
     let runs = 0;

@@ -178,7 +178,7 @@ describe('a word is broken', () => {
     expect(failures.splice(0)).toEqual([`broken-word: of n1:1:7: ${stranger} tells a client that asks that it is an abort`]);
     tells(group[1] as string, stranger, finished(ABORT));
     answers(stranger, aborted);
-    answers(stranger, [Tag.committed, 1, 5]);
+    answers(stranger, [Tag.committed, 1, 5, false]);
     expect(failures).toEqual([expect.stringMatching(/tells a client that asks that it is a commit at 5/)]);
   });
 });

@@ -12,7 +12,7 @@ const big: Plan = {
   shape: { nodes: 3, replicationFactor: 3, partitions: 16, timing: { fastCommitWaitMs: 5, tickIntervalMs: 20 }, store: { headCacheEntries: 0 } },
   conditions: { network: { turnMs: 2 }, disk: { flush: { baseMs: 4, jitterMs: 8, tailChance: 0, tailMs: 0 } }, clocks: [{ skewMs: 1, driftPpm: 2 }], detours: [{ from: 'n1', to: 'n2', extraMs: 5 }] },
   protocols: ['dtp'],
-  clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1, abreast: 1, turnedAwayBy: ['n1'], routing: 'own' })),
+  clients: [1, 2, 3, 4, 5].map((number) => ({ number, operations: 100, pauseMs: 10, burst: 1, abreast: 1, turnedAwayBy: ['n1'], routing: 'own', cacheBytes: 2_000 })),
   passerByPauseMs: 5,
   crowds: [1, 2].map((number) => ({ number, size: 8, pauseMs: 20, protocol: 'dtp', routing: 'own' })),
   durationMs: 10_000,
@@ -36,7 +36,7 @@ describe('shrinking', () => {
     expect(smallest.passerByPauseMs).toBeNull();
     expect(smallest.crowds).toEqual([]);
     expect(smallest.clients.flatMap(({ turnedAwayBy }) => turnedAwayBy)).toEqual([]);
-    expect(smallest.clients.map(({ routing }) => routing)).toEqual(['led', 'led']);
+    expect(smallest.clients.map(({ routing, cacheBytes }) => [routing, cacheBytes])).toEqual([['led', 0], ['led', 0]]);
     expect(smallest.durationMs).toBeGreaterThan(4_700);
     expect(smallest.durationMs).toBeLessThan(6_000);
     expect(runs).toBeLessThan(300);

@@ -22,7 +22,7 @@ describe('a commit', () => {
     const [prepare] = bench.prepares() as [Prepare];
     expect(client.take()).toEqual([]);
     bench.vote(prepare);
-    expect(client.take()).toEqual([[Tag.committed, 1, prepare[5]]]);
+    expect(client.take()).toEqual([[Tag.committed, 1, prepare[5], true]]);
     expect([bench.commits.attemptCount, bench.replica.text(a)]).toEqual([0, 'x']);
   });
 
@@ -67,7 +67,7 @@ describe('a commit', () => {
     expect(bench.prepares()).toHaveLength(1);
     expect(bench.coordinator.marks(bench.commits.lowestPending)[1]).toBeGreaterThan(first[3]);
     bench.coordinator.onDecided('n3', [Tag.decided, first[1], first[2], [first[3]]]);
-    expect(one.take()).toEqual([[Tag.committed, 1, first[5]]]);
+    expect(one.take()).toEqual([[Tag.committed, 1, first[5], true]]);
     bench.pass(1_000);
     expect(two.take().map((message) => message.slice(0, 3))).toEqual([[Tag.failed, 2, 'outcome-unknown']]);
     bench.coordinator.onDecided('n3', [Tag.decided, second[1], second[2], [second[3]]]);
@@ -90,7 +90,7 @@ describe('a commit', () => {
     bench.write(a, 60, 'x');
     bench.commit(client, 1, { reads: { [a]: 60, [b]: 0 } });
     bench.answerReads();
-    expect([client.take(), bench.prepares()]).toEqual([[[Tag.committed, 1, 0]], []]);
+    expect([client.take(), bench.prepares()]).toEqual([[[Tag.committed, 1, 0, true]], []]);
     bench.commit(client, 2, { reads: { [a]: 50 } });
     bench.answerReads();
     expect(client.take()).toEqual([[Tag.aborted, 2, AbortReason.stale, a, null, 0, null]]);
@@ -207,7 +207,7 @@ describe('a turn', () => {
     bench.commit(client, 2, { reads: { [a]: 60 }, writes: { [a]: 'mine' }, lease });
     const [mine] = bench.prepares() as [Prepare];
     bench.vote(mine);
-    expect(client.take()).toEqual([[Tag.committed, 2, mine[5]]]);
+    expect(client.take()).toEqual([[Tag.committed, 2, mine[5], true]]);
     expect(bench.prepares()).toHaveLength(1);
   });
 

@@ -36,7 +36,8 @@ describe('operations and blind writes on one key', () => {
     const [batch, ...none] = bench.prepares() as [Prepare];
     expect([valuesIn(batch), decodeBody(batch[7])[0], none]).toEqual([{ [a]: 11, [b]: 11, [c]: 1 }, [a, 0, b, 0, c, 0], []]);
     bench.vote(batch);
-    expect(clients.map((client) => client.take())).toEqual([3, 4, 5, 6].map((request) => [[Tag.committed, request, batch[5]]]));
+    const isLast = { 3: false, 4: false, 5: true, 6: true };
+    expect(clients.map((client) => client.take()), 'and knows whether what it wrote was left').toEqual(Object.entries(isLast).map(([request, last]) => [[Tag.committed, Number(request), batch[5], last]]));
     expect(bench.commits.attemptCount).toBe(1);
   });
 

@@ -161,6 +161,6 @@ describe('a commit', () => {
     bench.commit(client, 1, { writes: { [key]: 'x' } });
     const [prepare] = bench.prepares() as [Prepare];
     bench.vote(prepare);
-    expect(client.take()).toEqual([[Tag.lead, [key], elsewhere], [Tag.committed, 1, prepare[5]]]);
+    expect(client.take()).toEqual([[Tag.lead, [key], elsewhere], [Tag.committed, 1, prepare[5], true]]);
   });
 });

@@ -37,7 +37,7 @@ class Bench {
 
 describe('a client that lost its coordinator', () => {
   it.each([
-    [130, [Tag.committed, 9, 130]],
+    [130, [Tag.committed, 9, 130, false]],
     [ABORT, [Tag.aborted, 9, AbortReason.superseded, null, null, 0, null]],
   ] as const)('is told at once if the outcome is known here (%i)', (decision, answer) => {
     const bench = new Bench();
@@ -47,7 +47,7 @@ describe('a client that lost its coordinator', () => {
   });
 
   it.each([
-    [130, [Tag.committed, 9, 130]],
+    [130, [Tag.committed, 9, 130, false]],
     [ABORT, [Tag.aborted, 9, AbortReason.superseded, null, null, 0, null]],
     [UNDECIDED, [Tag.failed, 9, 'outcome-unknown', expect.any(String)]],
   ] as const)('is told what a recovery finds (%i)', (decision, answer) => {
@@ -73,7 +73,7 @@ describe('a client that lost its coordinator', () => {
     bench.ask({ request: 4 });
     expect(bench.recovery.describe()[0]?.listeners, 'whoever asks').toBe(1);
     bench.recovery.onDecide([Tag.decide, 'n2', 1, 5, 130, null]);
-    expect(bench.answers.splice(0)).toEqual([[Tag.committed, 3, 130], [Tag.committed, 4, 130]]);
+    expect(bench.answers.splice(0)).toEqual([[Tag.committed, 3, 130, false], [Tag.committed, 4, 130, false]]);
     bench.pass(100_000);
     expect(bench.answers).toEqual([]);
   });

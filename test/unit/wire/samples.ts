@@ -59,7 +59,7 @@ export const samples: { readonly [K in Tag]: MessageOf<K> } = {
   [Tag.read]: [Tag.read, 1, 5_000, 1, [key]],
   [Tag.values]: [Tag.values, 1, [timestamp, bytes]],
   [Tag.commit]: [Tag.commit, 1, 5_000, 9, 1, null, 0, true, bytes, [0, key, bytes, null, null]],
-  [Tag.committed]: [Tag.committed, 1, timestamp],
+  [Tag.committed]: [Tag.committed, 1, timestamp, true],
   [Tag.aborted]: [Tag.aborted, 1, 2, key, null, 0, [key, timestamp, bytes]],
   [Tag.resolve]: [Tag.resolve, 1, 5_000, ...id, 1, [4, 5]],
   [Tag.giveUp]: [Tag.giveUp, 77],
