@@ -140,7 +140,7 @@ export function assemble({ runtime, timing, healing, sizes, defaultProtocol, top
     missed: (partition, key) => collection.missed(partition, key),
     suspect: (partition, leaf) => scrub.suspect(partition, leaf),
   });
-  const clientReads = new ClientReads({ ...shared, reads, blocked, isBehind: (partition) => exchange.isBehind(partition) });
+  const clientReads = new ClientReads({ ...shared, reads, blocked, isBehind: (partition) => exchange.isBehind(partition), askedMajority: (wasBehind) => exchange.askedMajority(wasBehind) });
   const collection = new Collection({ ...shared, intervalMs: timing.tombstoneCollectionIntervalMs });
   const scrub = new Scrub({ ...shared, intervalMs: healing.scrubIntervalMs });
   const vouching = new Vouching({ ...shared, nextNumber: () => commits.nextNumber });

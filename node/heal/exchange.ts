@@ -54,6 +54,8 @@ const quietMs = 300;
 const patienceMs = 10_000;
 /** A peer that took values lately is being healed: what differs in detail will differ no more. */
 const servedMs = 1_000;
+/** So many reads in a row that found nothing newer: at most a few of a hundred keys are behind, and asking a majority for all costs more than what those cost. */
+const readsInVainMax = 100;
 /** Healing of more keys than this is told in the log. */
 const keysWorthTelling = 1_000;
 
@@ -103,6 +105,8 @@ export class Exchange {
   readonly #startedAtMs: number;
   /** Partitions of which nobody has told yet what this node missed while it had no peer. */
   readonly #unseen = new Set<number>();
+  /** How many reads in a row have found nothing newer there. */
+  #readsInVain = 0;
   #current: Current | null = null;
   #lastRequest = 0;
   readonly counters = { exchanges: 0, keysPulled: 0, keysRepaired: 0, repairsSent: 0, sameVersionDiffers: 0, bytesSent: 0, bytesReceived: 0 };
@@ -141,11 +145,18 @@ export class Exchange {
     return this.#unseen.has(partition);
   }
 
+  /** A majority was asked because this node may be behind, and it was, or not. */
+  askedMajority(wasBehind: boolean): void {
+    this.#readsInVain = wasBehind ? 0 : this.#readsInVain + 1;
+    if (this.#readsInVain >= readsInVainMax) this.#unseen.clear();
+  }
+
   peerUp(peer: string): void {
     const course = this.#courses.get(peer);
     if (course === undefined) return;
     const now = this.#options.nowMs();
     const wasAlone = [...this.#courses.keys()].every((other) => other === peer || !this.#options.outbox.isUp(other));
+    if (wasAlone) this.#readsInVain = 0;
     if (wasAlone) for (const { shared } of this.#courses.values()) for (const partition of shared) this.#unseen.add(partition);
     if (this.#current?.peer === peer) this.#current = null;
     const hesitation = (now - this.#startedAtMs < freshMs ? 0 : hesitationMs) + (this.#options.topology.self < peer ? hesitationMs : 0);

@@ -7,7 +7,7 @@
  */
 import type { ErrorCode } from '../../client/wire/errors.ts';
 import { limits } from '../../client/wire/limits.ts';
-import { Tag, type Get, type Key, type Message, type Read } from '../../client/wire/messages.ts';
+import { Tag, type Get, type Key, type Message, type Read, type Version } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { Store } from '../store/store.ts';
 import type { BlockedView } from './blocked.ts';
@@ -21,6 +21,8 @@ export interface ClientReadsOptions {
   readonly nowMs: () => number;
   /** May other replicas have newer versions because this node was away? */
   readonly isBehind: (partition: number) => boolean;
+  /** A majority was asked because of that, and had something newer, or not. */
+  readonly askedMajority: (wasBehind: boolean) => void;
 }
 
 type Client = { send(message: Message): void };
@@ -58,12 +60,16 @@ export class ClientReads {
   /** The latest that this node knows. */
   onRead(client: Client, message: Read): void {
     const [, request, deadlineMs, epoch, keys] = message;
-    const { topology, reads, isBehind } = this.#options;
+    const { topology, store, reads, isBehind } = this.#options;
     const isHere = epoch === topology.epoch && keys.every((key) => topology.isMine(topology.partitionOf(key)));
     if (!isHere) return client.send([Tag.failed, request, 'wrong-view', 'this node keeps no replica of that key in the present view']);
     if (this.#isFull || !keys.some((key) => isBehind(topology.partitionOf(key)))) return this.#tellOwn(client, request, keys);
-    const caughtUp = (): void => this.#tellOwn(client, request, keys);
-    reads.get(keys, this.#deadlineAtMs(deadlineMs), caughtUp, caughtUp);
+    const before = keys.map((key) => store.entry(key)?.version ?? 0);
+    const caughtUp = (entries: readonly ReadEntry[]): void => {
+      this.#options.askedMajority(entries.some(({ value, version }, i) => value !== null && version > (before[i] as Version)));
+      this.#tellOwn(client, request, keys);
+    };
+    reads.get(keys, this.#deadlineAtMs(deadlineMs), caughtUp, () => this.#tellOwn(client, request, keys));
   }
 
   #tellOwn(client: Client, request: number, keys: readonly Key[]): void {

@@ -13,12 +13,17 @@ export const register: MakeWorkload = (random, nowMs) => {
   const noted = random.chance(0.5);
   /** Keys that are deleted as often as written are mostly absent, and what their deletions leave behind is collected. */
   const deletedShare = random.pick([0.1, 0.5, 0.7]);
+  /** By a transaction that only reads, which may take the value from the client's cache. */
+  const readsInTransactions = random.chance(0.5);
   let values = 0;
 
   function read(client: Client, key: string) {
     return attempt(client, recorder, {
       planned: [{ type: 'read', key }],
-      run: async (options) => [{ type: 'read', key, value: (await client.db.entry<Scalar>(key, options))?.value ?? null }],
+      run: async (options) => {
+        const entry = readsInTransactions ? await client.db.transaction((tx) => tx.entry<Scalar>(key), options) : await client.db.entry<Scalar>(key, options);
+        return [{ type: 'read', key, value: entry?.value ?? null }];
+      },
     });
   }
 

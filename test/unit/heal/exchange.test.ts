@@ -90,6 +90,10 @@ describe('an exchange', () => {
     expect([behind(pair.a), behind(pair.b)]).toEqual([0, 0]);
     pair.connect();
     expect(behind(pair.a)).toBe(64);
+    for (const isNews of [...Array<boolean>(99).fill(false), true, ...Array<boolean>(99).fill(false)]) pair.a.exchange.askedMajority(isNews);
+    expect(behind(pair.a)).toBe(64);
+    pair.a.exchange.askedMajority(false);
+    expect(behind(pair.a), 'a hundred reads in a row found nothing newer').toBe(0);
     const amongThree = new Pair(viewOf(3, 3, 64));
     amongThree.connect();
     expect(behind(amongThree.a), 'n3 was there all the time').toBe(0);

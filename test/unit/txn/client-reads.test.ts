@@ -13,7 +13,8 @@ const [second] = three.preferenceOf(partition).filter((member) => member !== 'n1
 class Stage extends Bench {
   readonly told: Message[] = [];
   isBehind = true;
-  readonly #clientReads = new ClientReads({ topology: three, store: this.replica.store, reads: this.reads, blocked: { inTheWayOf: () => null }, nowMs: () => this.nowMs, isBehind: (its) => its === partition && this.isBehind });
+  readonly wasBehind: boolean[] = [];
+  readonly #clientReads = new ClientReads({ topology: three, store: this.replica.store, reads: this.reads, blocked: { inTheWayOf: () => null }, nowMs: () => this.nowMs, isBehind: (its) => its === partition && this.isBehind, askedMajority: (wasBehind) => void this.wasBehind.push(wasBehind) });
 
   read(...keys: Key[]): void {
     this.#clientReads.onRead({ send: (message) => void this.told.push(message) }, [Tag.read, 7, 500, three.epoch, keys]);
@@ -39,6 +40,9 @@ describe('a read in a transaction', () => {
     stage.answer(second, stage.asked()[second], { [a]: [80, 'new'] });
     expect(stage.told).toEqual([[Tag.values, 7, [80, valueOf('new')]]]);
     expect(stage.replica.text(a)).toBe('new');
+    stage.read(a);
+    stage.answer(second, stage.asked()[second], { [a]: [80, 'new'] });
+    expect(stage.wasBehind).toEqual([true, false]);
   });
 
   it('is of this replica after all when no majority answers', () => {
