@@ -43,7 +43,7 @@ export class Checkpoints {
   constructor(environment: CheckpointsEnvironment) {
     this.#environment = environment;
     const { runtime, options: { checkpointIntervalMs } } = environment;
-    this.#spread = new Spread(runtime, () => Math.max(this.#filled, (this.#nowMs - this.#beganAtMs) / checkpointIntervalMs));
+    this.#spread = new Spread(runtime, checkpointIntervalMs, () => this.#filled);
   }
 
   /** Once the store is open. */

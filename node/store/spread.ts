@@ -13,38 +13,43 @@ import type { Runtime } from '../runtime/runtime.ts';
 const pausePerSlice = 9;
 /** A slice that took seconds was a disk in trouble; to wait for minutes helps nobody. */
 const pauseMsMax = 500;
-/** The checkpoint has ended when half of what there was until the next one is left. */
+/** The checkpoint has ended when half of what there was until the next one is left, of time and of room. */
 const margin = 2;
 
 export class Spread {
   readonly #runtime: Pick<Runtime, 'clock' | 'after'>;
+  readonly #intervalMs: number;
   readonly #filled: () => number;
   #isUrgent = false;
+  #beganAtMs = 0;
   #sliceBeganAtMs = 0;
   #pause: { readonly timer: Timer; readonly next: () => void } | null = null;
 
-  /** `filled`: which share is used up of what there was, when the checkpoint began, until the next one. */
-  constructor(runtime: Pick<Runtime, 'clock' | 'after'>, filled: () => number) {
+  /** `filled`: which share is used up of the room that there was, when the checkpoint began, until the next one. */
+  constructor(runtime: Pick<Runtime, 'clock' | 'after'>, intervalMs: number, filled: () => number) {
     this.#runtime = runtime;
+    this.#intervalMs = intervalMs;
     this.#filled = filled;
   }
 
   /** A checkpoint begins. If it is urgent there are no pauses. */
   begin(isUrgent: boolean): void {
     this.#isUrgent = isUrgent;
-    this.#sliceBeganAtMs = this.#runtime.clock.monotonicMs();
+    this.#beganAtMs = this.#runtime.clock.monotonicMs();
+    this.#sliceBeganAtMs = this.#beganAtMs;
   }
 
   /** A slice is written, and with it this share of the checkpoint. Runs the action when it is time for the next one. */
   pause(written: number, next: () => void): void {
-    const tookMs = this.#runtime.clock.monotonicMs() - this.#sliceBeganAtMs;
-    const pauseMs = Math.min(pauseMsMax, pausePerSlice * tookMs);
+    const nowMs = this.#runtime.clock.monotonicMs();
+    const aheadMs = this.#beganAtMs + (written * this.#intervalMs) / margin - nowMs;
+    const pauseMs = Math.min(pauseMsMax, aheadMs, pausePerSlice * (nowMs - this.#sliceBeganAtMs));
     const goOn = (): void => {
       this.#pause = null;
       this.#sliceBeganAtMs = this.#runtime.clock.monotonicMs();
       next();
     };
-    if (this.#isUrgent || pauseMs === 0 || written >= 1 || written < margin * this.#filled()) goOn();
+    if (this.#isUrgent || pauseMs <= 0 || written >= 1 || written < margin * this.#filled()) goOn();
     else this.#pause = { timer: this.#runtime.after(pauseMs, goOn), next: goOn };
   }
 
