@@ -27,11 +27,14 @@ export interface Cached {
 
 interface Entry {
   version: Version;
-  /** Null: it is known that this is over, or nothing was ever known. */
-  value: Uint8Array | null;
+  value: Uint8Array;
+  /** It may have another value by now, or it is not known which it has. */
+  isOver: boolean;
   learnedAtMs: number;
   doubts: number;
 }
+
+const nothing = new Uint8Array(0);
 
 export class Cache {
   readonly #entries: LRUCache<EncodedKey, Entry> | null;
@@ -39,14 +42,14 @@ export class Cache {
 
   /** `bytesMax`: of keys and values, about; 0: nothing is kept. Times are monotonic. */
   constructor(bytesMax: number, nowMs: () => number) {
-    this.#entries = bytesMax === 0 ? null : new LRUCache({ maxSize: bytesMax, sizeCalculation: ({ value }, key) => entryOverheadBytes + key.length + (value?.length ?? 0) });
+    this.#entries = bytesMax === 0 ? null : new LRUCache({ maxSize: bytesMax, sizeCalculation: ({ value }, key) => entryOverheadBytes + key.length + value.length });
     this.#nowMs = nowMs;
   }
 
   /** What is known of the key, if it can be counted on. */
   find(key: EncodedKey): Cached | undefined {
     const entry = this.#entries?.get(key);
-    return entry === undefined || entry.value === null || entry.doubts > 0 || this.#nowMs() - entry.learnedAtMs > ageMsMax ? undefined : (entry as Cached);
+    return entry === undefined || entry.isOver || entry.doubts > 0 || this.#nowMs() - entry.learnedAtMs > ageMsMax ? undefined : entry;
   }
 
   /** It has this value since that version, or had a moment ago. Of an absent key nothing is kept. */
@@ -55,25 +58,27 @@ export class Cache {
     const known = this.#entries.peek(key);
     if (known !== undefined && known.version > version) return;
     if (value === null) return this.forget(key);
-    const learnedAtMs = this.#nowMs();
+    const doubts = known === undefined ? 0 : Math.max(0, known.doubts - Number(known.version === version));
     // A copy: what was decoded may hold on to the frame that it came in.
-    if (known === undefined) return void this.#entries.set(key, { version, value: Buffer.from(value), learnedAtMs, doubts: 0 });
-    if (known.version === version) known.doubts = Math.max(0, known.doubts - 1);
-    if (known.version !== version || known.value === null) known.value = Buffer.from(value);
-    known.version = version;
-    known.learnedAtMs = learnedAtMs;
+    const entry: Entry = { version, value: Buffer.from(value), isOver: false, learnedAtMs: this.#nowMs(), doubts };
+    // Where the size is the same, the order of use alone would change, which `find` keeps.
+    if (known?.value.length === value.length) Object.assign(known, entry);
+    else this.#entries.set(key, entry);
   }
 
   /** It may have another value by now. */
   forget(key: EncodedKey): void {
     const entry = this.#entries?.peek(key);
-    if (entry === undefined) return;
-    entry.value = null;
+    if (entry !== undefined) entry.isOver = true;
   }
 
   /** What was found here was out of date. */
   misled(key: EncodedKey): void {
     const version = this.#entries?.peek(key)?.version ?? 0;
-    this.#entries?.set(key, { version, value: null, learnedAtMs: 0, doubts: doubtsMax });
+    this.#entries?.set(key, { version, value: nothing, isOver: true, learnedAtMs: 0, doubts: doubtsMax });
+  }
+
+  clear(): void {
+    this.#entries?.clear();
   }
 }

@@ -281,6 +281,8 @@ export class Router {
 
   #down(line: Line, end: SessionEnd): void {
     line.failure = end;
+    // A cluster that was stopped may come back as it was at an earlier time, and take versions of its lost future for those that it has not heard of yet.
+    if ([...this.#peers.values()].every((peer) => peer === line.peer || peer.session === null)) this.cache.clear();
     line.peer?.down(end.message);
     this.#checkOpening();
   }

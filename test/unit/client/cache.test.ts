@@ -97,6 +97,18 @@ describe('the cache of a client', () => {
     }
   });
 
+  it('is emptied when no node is connected any more, for a cluster that is restored knows nothing of it', async () => {
+    const cluster = new FakeCluster();
+    const db = await cluster.connect();
+    await increment(cluster, db, 'a');
+    for (const node of cluster.nodes) node.kill();
+    await cluster.world.pass(5);
+    cluster.stored.clear();
+    for (const node of cluster.nodes) node.start();
+    expect(await increment(cluster, db, 'a'), 'the old value was not even tried').toBe(1);
+    expect(await cluster.world.settle(db.get('a'))).toBe(1);
+  });
+
   it('is left out where it has no bytes', async () => {
     const cluster = new FakeCluster();
     const db = await cluster.connect({ cacheBytes: 0 });
@@ -128,5 +140,7 @@ describe('the cache of a client', () => {
     for (let i = 0; i < 100; i++) cache.learn(encodeKey([i]), 1, Buffer.alloc(1_000));
     const held = Array.from({ length: 100 }, (_, i) => cache.find(encodeKey([i]))).filter((found) => found !== undefined);
     expect([held.length, cache.find(encodeKey('a'))]).toEqual([8, undefined]);
+    for (let version = 2; version < 10; version++) cache.learn(encodeKey(['grows']), version, Buffer.alloc(version * 1_000));
+    expect([cache.find(encodeKey(['grows']))?.value.length, cache.find(encodeKey([99]))]).toEqual([9_000, undefined]);
   });
 });
