@@ -45,6 +45,8 @@ const ofSiblings: readonly Run[] = (['2pc', 'o2pc', '3pc'] as const).flatMap((si
   run('three/update', { protocols: [sibling] }),
   run('three/alone', { protocols: [sibling], crashes: 1, breaks: 1 }),
   run('chain/alone', { protocols: [sibling], asks: 1 }),
+  run('two/batch', { protocols: [sibling], crashes: 1, asks: 1 }),
+  run('chain/batch', { protocols: [sibling], asks: 1 }),
   run('chain/update', { protocols: [sibling], crashes: 1, promptDisk: true }),
   run('three/update', { protocols: [sibling], crashes: 1, recoveries: 1, delays: 1, promptDisk: true }),
   run('overlap/update', { protocols: [sibling], crashes: 1, delays: 1, promptDisk: true }),
