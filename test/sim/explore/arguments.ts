@@ -44,7 +44,7 @@ const described = (table: Readonly<Record<string, { says: string }>>): string =>
 
 export const usage = `usage: npm run explore -- [options]
 
-  without options: a list of scopes with bounds, a quarter of an hour in all
+  without options: a list of scopes with bounds, some twenty minutes in all
 
   --scope <layout>/<conflict>   this one alone
                       layouts:
