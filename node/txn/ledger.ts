@@ -9,8 +9,8 @@
  * replica has not acknowledged it yet). Everything below the watermark that is no exception is *finished*: no replica
  * can be undecided about it, so its record may go, and no message about it may ever change anything again.
  *
- * Transactions that a coordinator commits as one batch share one record. It is found under the number of each of them until that
- * is finished, and lives by the number of the batch, which is the highest of them.
+ * Transactions that a coordinator commits as one batch share one record. While it is undecided it is found under the number of each of
+ * them, then until that is finished; it lives by the number of the batch, which is the highest of them.
  */
 import { ABORT, formatTxnId, UNDECIDED, Vote, type Decision, type Key, type TxnId } from '../../client/wire/messages.ts';
 import type { Topology } from '../cluster/topology.ts';
@@ -241,8 +241,10 @@ export class Ledger implements JournalOwner {
     if (txn === null) return; // a finished transaction: all it did here is in the table
     const next = transitions[txn.state][record[0]];
     if (next === null) {
-      if (record[0] === Kind.outcome) invariant(txn.outcome === record[4], `${formatTxnId(id)} decided twice: ${txn.outcome} and ${record[4]}`);
-      return;
+      if (record[0] !== Kind.outcome) return;
+      invariant(txn.outcome === record[4], `${formatTxnId(id)} decided twice: ${txn.outcome} and ${record[4]}`);
+      // The first one named no parts, for the vote did, which is in a segment that has gone since; this one was journalled again because of that.
+      return this.#gather(txn, record[6] ?? []);
     }
     txn.state = next;
     switch (record[0]) {
@@ -260,18 +262,23 @@ export class Ledger implements JournalOwner {
         return;
       }
       case Kind.outcome:
-        this.#gather(txn, record[6] ?? []);
-        return this.#decide(txn, record[4], txn.body ?? record[5]);
+        this.#decide(txn, record[4], txn.body ?? record[5]);
+        return this.#gather(txn, record[6] ?? []);
       default:
     }
   }
 
-  /** From now on these are found under the record of their batch. */
+  /** From now on these are found under the record of their batch, those that are finished only as long as it is undecided. */
   #gather(batch: TxnRecord, others: readonly number[]): void {
-    if (others.length === 0 || batch.others.length > 0) return;
-    batch.others = others;
+    if (batch.others.length === 0) batch.others = others;
+    if (batch.others.length === 0) return;
     const life = this.lives.of(batch.id.node, batch.id.incarnation);
-    for (const number of others) if (!life.records.has(number) && !life.isFinished(number)) life.records.set(number, batch);
+    for (const number of batch.others) {
+      const known = life.records.get(number);
+      if (batch.outcome === UNDECIDED || !life.isFinished(number)) {
+        if (known === undefined) life.records.set(number, batch);
+      } else if (known === batch) life.records.delete(number);
+    }
   }
 
   /** Null for a transaction that is finished: its record is gone and must not come back. */
@@ -335,7 +342,8 @@ export class Ledger implements JournalOwner {
 
   #forget(life: Life, isFinished: (number: number) => boolean): void {
     for (const [number, record] of life.records) {
-      if (!isFinished(number)) continue;
+      // A batch that is undecided here is found under all its names: whoever asks for one of them is turned to it.
+      if (!isFinished(record.outcome === UNDECIDED ? record.id.number : number)) continue;
       life.records.delete(number);
       if (record.id.number !== number) continue;
       // Nobody who was sent the prepare can be undecided any more, so this is a lock that nothing will ever ask for again.

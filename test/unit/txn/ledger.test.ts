@@ -275,6 +275,21 @@ describe('the ledger', () => {
     expect([known(), replica.ledger.recordCount]).toEqual([[undefined, 60, 60], 1]);
   });
 
+  it('knows the parts of a batch when the vote is in a segment that has gone, and the outcome in one that has not', () => {
+    let replica = Replica.open(topology);
+    const [a] = keysIn(topology, here, 1) as [Key];
+    const [part, batch] = [3, 7].map((number): TxnId => ({ node: 'n2', incarnation: 1, number })) as [TxnId, TxnId];
+    // As a restart reads it: the outcome, which names no parts for the vote did, and then the record that was journalled again instead of the vote.
+    replica.ledger.replay([Kind.outcome, ...nameOf(batch), 60, null]);
+    expect(replica.ledger.find(part)).toBeUndefined();
+    replica.ledger.replay([Kind.outcome, ...nameOf(batch), 60, null, [part.number]]);
+    expect(replica.ledger.find(part)?.id).toEqual(batch);
+    replica = Replica.open(topology);
+    replica.ledger.replay([Kind.prepared, ...nameOf(batch), 7, 0, 50, bodyOf({}, { [a]: 'x' }, [part.number])]);
+    replica.ledger.replay([Kind.outcome, ...nameOf(batch), 60, null]);
+    expect(replica.ledger.find(part)?.id).toEqual(batch);
+  });
+
   it('installs only what it keeps a replica of, and nothing older than what it has', () => {
     const replica = Replica.open(topology);
     const [a] = keysIn(topology, here, 1) as [Key];

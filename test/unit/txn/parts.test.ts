@@ -50,10 +50,10 @@ it.each<[string, (replica: Replica) => Replica]>([
   expect(answers(happens(replicaWithBatch()))).toEqual([[Tag.batched, 'n2', 1, part, batch, 7, dtp, [home]]]);
 });
 
-it.each([['committed', 120], ['aborted', ABORT]])('it tells that the part is %s when the batch is, and so when that is finished', (_what, decision) => {
+it.each([['committed', 120], ['aborted', ABORT]])('it tells that the part is %s when the batch is, finished or not', (_what, decision) => {
   const replica = replicaWithBatch();
   decides(replica, decision);
-  expect(answers(replica)).toEqual([[Tag.decide, 'n2', 1, part, decision, null]]);
+  expect(answers(replica)).toEqual([[Tag.finished, 'n2', 1, part, decision]]);
   marks(replica, 20);
   expect(answers(replica)).toEqual([[Tag.finished, 'n2', 1, part, decision]]);
 });

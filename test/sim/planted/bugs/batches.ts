@@ -26,7 +26,7 @@ export const batchBugs: readonly PlantedBug[] = [
   {
     name: 'parts-not-found',
     wrong: 'A replica finds a batch under the number that it goes by alone, and knows nothing of the others.',
-    patches: [{ module: ledger, find: '    for (const number of others) if (!life.records.has(number) && !life.isFinished(number)) life.records.set(number, batch);\n', replace: '    void life;\n' }],
+    patches: [{ module: ledger, find: 'if (known === undefined) life.records.set(number, batch);', replace: 'void known;' }],
   },
   {
     name: 'votes-past-promised-part',
@@ -44,13 +44,18 @@ export const batchBugs: readonly PlantedBug[] = [
     patches: [{ module: ledger, find: 'return [others.length === 0 ?', replace: 'return [others.length >= 0 ?' }],
   },
   {
+    name: 'parts-gone-with-the-vote',
+    wrong: 'A restart reads an outcome that names no parts, for the vote did, whose segment has gone, and does not look at the one that was journalled again instead of the vote.',
+    patches: [{ module: ledger, find: '      return this.#gather(txn, record[6] ?? []);\n    }\n    txn.state', replace: '      return;\n    }\n    txn.state' }],
+  },
+  {
     name: 'batch-by-its-first-number',
     wrong: 'A batch goes by the number of its first transaction, so a replica may forget it while another one of it is not finished, as if that had never begun.',
     patches: [
       { module: batches, find: 'parts.reduce((highest, part) => (part.number > highest.number ? part : highest))', replace: 'parts[0] as Part' },
       {
         module: ledger,
-        find: '      if (!isFinished(number)) continue;\n      life.records.delete(number);\n      if (record.id.number !== number) continue;\n',
+        find: '      if (!isFinished(record.outcome === UNDECIDED ? record.id.number : number)) continue;\n      life.records.delete(number);\n      if (record.id.number !== number) continue;\n',
         replace: '      if (!isFinished(record.id.number)) continue;\n      life.records.delete(number);\n',
       },
     ],
