@@ -13,8 +13,7 @@ import { workloads } from './workloads/registry.ts';
 const fixedSeeds = coveringSeeds(80);
 const freshFrom = Math.floor(Math.random() * 2 ** 32);
 const freshSeeds = Array.from({ length: 32 }, (_, i) => freshFrom + i);
-/** A seed takes a fraction of a second; on a busy machine some take several. */
-// A seed takes seconds, but what a checker has to search varies, and other tests run beside it.
+/** A seed takes a second or so; but what the checker has to search varies, and other tests run beside it. */
 const timeoutMs = 180_000;
 
 describe('a fixed set of seeds', () => {
