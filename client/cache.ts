@@ -59,11 +59,16 @@ export class Cache {
     if (known !== undefined && known.version > version) return;
     if (value === null) return this.forget(key);
     const doubts = known === undefined ? 0 : Math.max(0, known.doubts - Number(known.version === version));
+    const learnedAtMs = this.#nowMs();
     // A copy: what was decoded may hold on to the frame that it came in.
-    const entry: Entry = { version, value: Buffer.from(value), isOver: false, learnedAtMs: this.#nowMs(), doubts };
-    // Where the size is the same, the order of use alone would change, which `find` keeps.
-    if (known?.value.length === value.length) Object.assign(known, entry);
-    else this.#entries.set(key, entry);
+    const copy = Buffer.from(value);
+    if (known?.value.length !== value.length) return void this.#entries.set(key, { version, value: copy, isOver: false, learnedAtMs, doubts });
+    // Where the size is the same, `set` would change the order of use alone, which `find` keeps.
+    known.version = version;
+    known.value = copy;
+    known.isOver = false;
+    known.learnedAtMs = learnedAtMs;
+    known.doubts = doubts;
   }
 
   /** It may have another value by now. */

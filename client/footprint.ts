@@ -103,7 +103,12 @@ export class Footprint {
     this.#grow(encoded.length);
     const entry: Entry = { key: encoded, partition: this.#partitionOf(encoded), read: 'unknown', isCached: false, version: 0, value: null, waiters: noWaiters, change: null };
     const offered = this.#fresh === null ? this.#cache.find(encoded) : this.#fresh.get(encoded);
-    if (offered !== undefined) Object.assign(entry, { read: 'offered', isCached: this.#fresh === null, version: offered.version, value: offered.value });
+    if (offered !== undefined) {
+      entry.read = 'offered';
+      entry.isCached = this.#fresh === null;
+      entry.version = offered.version;
+      entry.value = offered.value;
+    }
     this.#entries.set(encoded, entry);
     return entry;
   }

@@ -41,7 +41,7 @@ export interface ConnectOptions {
   protocol?: CommitProtocolName | undefined;
   /**
    * Bytes of keys and values, about, that are remembered from reads and writes, so that a transaction need not ask for what this client knows; by default 16 MiB, and 0
-   * remembers nothing. Whatever a transaction reads is checked when it commits, so this changes how long it takes, and never what it may see.
+   * remembers nothing. Whatever a transaction reads is checked when it commits, so what its first try sees may be older, and what it commits on never is.
    */
   cacheBytes?: number | undefined;
 }

@@ -156,8 +156,10 @@ export class Exchange {
     if (course === undefined) return;
     const now = this.#options.nowMs();
     const wasAlone = [...this.#courses.keys()].every((other) => other === peer || !this.#options.outbox.isUp(other));
-    if (wasAlone) this.#readsInVain = 0;
-    if (wasAlone) for (const { shared } of this.#courses.values()) for (const partition of shared) this.#unseen.add(partition);
+    if (wasAlone) {
+      this.#readsInVain = 0;
+      for (const { shared } of this.#courses.values()) for (const partition of shared) this.#unseen.add(partition);
+    }
     if (this.#current?.peer === peer) this.#current = null;
     const hesitation = (now - this.#startedAtMs < freshMs ? 0 : hesitationMs) + (this.#options.topology.self < peer ? hesitationMs : 0);
     Object.assign(course, { nextAtMs: now + hesitation, isFruitless: false, waitMs: againAfterDifferenceMs, differing: 0, askedAtMs: Number.NEGATIVE_INFINITY, pending: 0 });

@@ -170,7 +170,7 @@ export class Batches {
       this.#departIfFree(lane);
     };
     coordinator.start({
-      ...(parts.length === 1 ? first : this.#join(parts, batch?.left.size !== 0)),
+      ...(parts.length === 1 ? first : this.#join(parts, batch !== null && batch.left.size > 0)),
       timestamp: clock.next(),
       onOutcome: (decision, refusal) => {
         if (lane !== null && parts.length > 1) this.#learn(lane, decision === ABORT);
